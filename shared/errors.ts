@@ -1,0 +1,59 @@
+import type { ErrorCode } from "./protocol/error-code.ts";
+
+interface ErrorMeaning {
+  /** HTTP status (RFC 9110). */
+  status: number;
+  title: string;
+  /** The same request may succeed later, unchanged. */
+  retryable: boolean;
+}
+
+const meanings: Record<ErrorCode, ErrorMeaning> = {
+  bad_request: { status: 400, title: "The request is malformed", retryable: false },
+  validation_failed: { status: 422, title: "The request is not valid", retryable: false },
+  unauthenticated: { status: 401, title: "Sign in first", retryable: false },
+  invalid_credentials: { status: 401, title: "Email or password is wrong", retryable: false },
+  token_expired: { status: 401, title: "The token has expired", retryable: false },
+  token_reused: { status: 401, title: "The refresh token was used before; sign in again", retryable: false },
+  forbidden: { status: 403, title: "Not allowed", retryable: false },
+  not_found: { status: 404, title: "Not found", retryable: false },
+  method_not_allowed: { status: 405, title: "Method not allowed", retryable: false },
+  conflict: { status: 409, title: "Conflict with the present state", retryable: false },
+  email_taken: { status: 409, title: "An account with this email exists", retryable: false },
+  idempotency_mismatch: { status: 422, title: "The idempotency key was used with another request", retryable: false },
+  idempotency_in_flight: { status: 409, title: "A request with this key is still running", retryable: true },
+  payload_too_large: { status: 413, title: "Too large", retryable: false },
+  unknown_frame: { status: 400, title: "Unknown frame type", retryable: false },
+  rate_limited: { status: 429, title: "Too many requests", retryable: true },
+  queue_full: { status: 409, title: "Too many prompts wait in this session", retryable: true },
+  repo_not_found: { status: 422, title: "The repository does not exist or is private", retryable: false },
+  repo_unreachable: { status: 422, title: "The repository's host did not answer", retryable: true },
+  repo_not_allowed: { status: 422, title: "The repository's host is not allowed here", retryable: false },
+  turn_not_running: { status: 409, title: "No turn is running", retryable: false },
+  preview_unavailable: { status: 409, title: "No preview is available", retryable: true },
+  sandbox_unavailable: { status: 503, title: "No sandbox could be started", retryable: true },
+  model_unavailable: { status: 503, title: "The model did not answer", retryable: true },
+  model_rejected: { status: 422, title: "The model refused the request", retryable: false },
+  model_output_limit: { status: 422, title: "The answer reached its length limit", retryable: false },
+  context_full: { status: 422, title: "The conversation no longer fits the model", retryable: false },
+  busy: { status: 503, title: "Too much contention, try again", retryable: true },
+  internal: { status: 500, title: "Something went wrong on our side", retryable: true },
+};
+
+export function meaningOf(code: ErrorCode): ErrorMeaning {
+  return meanings[code];
+}
+
+/** An expected failure. Anything else that is thrown reaches a client as `internal`, without its message. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  /** Which part of the input is wrong: `path` in dots. */
+  readonly issues: { path: string; message: string }[];
+
+  constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown; issues?: { path: string; message: string }[] }) {
+    super(detail ?? meanings[code].title, { cause: options?.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.issues = options?.issues ?? [];
+  }
+}

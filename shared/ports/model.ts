@@ -1,0 +1,62 @@
+import type { ContentBlock } from "../protocol/content.ts";
+import type { Usage } from "../protocol/content.ts";
+
+/** One message of the transcript in the model API's own shape. */
+export interface ModelMessage {
+  role: "user" | "assistant";
+  content: unknown[];
+}
+
+export interface ModelTool {
+  name: string;
+  description: string;
+  input_schema: Record<string, unknown>;
+}
+
+export interface ModelRequest {
+  model: string;
+  system: string;
+  tools: ModelTool[];
+  messages: ModelMessage[];
+  maxTokens: number;
+}
+
+export type StopReason = "end_turn" | "tool_use" | "max_tokens" | "refusal" | "pause_turn" | "context_window_exceeded" | "stop_sequence";
+
+export type ModelEvent =
+  | { type: "delta"; block: "text" | "thinking"; index: number; text: string }
+  /** The only event that makes an answer: without it nothing may be committed. */
+  | { type: "completed"; content: ContentBlock[]; stopReason: StopReason; usage: ModelUsage; requestId: string | null };
+
+/** What a call is billed by; the two optional fields matter to the price only (`costMicroUsd`). */
+export type ModelUsage = Omit<Usage, "cost_micro_usd"> & { cache_write_1h_tokens?: number; list_price?: boolean };
+
+/** Why a call failed, classified by the error's type and never by the HTTP status alone. */
+export type ModelFailureKind =
+  /** 429, 529, 500, 504, reset: wait (`retryAfterMs`), burn no retry. */
+  | "overloaded"
+  /** Cut, stalled or malformed stream: nothing of it counts. */
+  | "broken_stream"
+  /** 400, 413, context: the same request can never succeed. */
+  | "rejected"
+  /** 401 or 403. */
+  | "unauthorized"
+  /** 402: spend limit. */
+  | "payment";
+
+export class ModelFailure extends Error {
+  readonly kind: ModelFailureKind;
+  readonly retryAfterMs: number | null;
+
+  constructor(kind: ModelFailureKind, message: string, options?: { retryAfterMs?: number | null; cause?: unknown }) {
+    super(message, { cause: options?.cause });
+    this.name = "ModelFailure";
+    this.kind = kind;
+    this.retryAfterMs = options?.retryAfterMs ?? null;
+  }
+}
+
+export interface Model {
+  /** Yields deltas and exactly one `completed` at the end, or throws a `ModelFailure`. Never retries by itself. */
+  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
+}

@@ -1,0 +1,68 @@
+import type { Role } from "../protocol/http.ts";
+
+/** Who acts, as the access token says; nothing here ever comes from the request. */
+export interface Actor {
+  tenantId: string;
+  userId: string;
+  role: Role;
+}
+
+/** The one session and epoch that a supervisor may speak for. */
+export interface SandboxIdentity {
+  tenantId: string;
+  sessionId: string;
+  epoch: number;
+}
+
+export type Bearer = { kind: "user"; actor: Actor } | { kind: "sandbox"; sandbox: SandboxIdentity };
+
+export interface MintedToken {
+  token: string;
+  expiresInSeconds: number;
+}
+
+/** Each throws `token_expired` for a token that was good, and `unauthenticated` for anything else. */
+export interface TokenVerifier {
+  user(token: string): Promise<Actor>;
+  sandbox(token: string): Promise<SandboxIdentity>;
+  /** Takes either, by the token's own type. */
+  any(token: string): Promise<Bearer>;
+}
+
+export interface UserTokens {
+  mint(actor: Actor): Promise<MintedToken>;
+}
+
+export interface SandboxTokens {
+  mint(sandbox: SandboxIdentity): Promise<MintedToken>;
+}
+
+export interface PublishedSigner {
+  /** Makes sure that the key which signs now can be found by verifiers elsewhere. */
+  publish(): Promise<void>;
+}
+
+/** Proof of being the container that was launched: the same for the same session and epoch, so that a launch can be retried. */
+export interface BootSecrets {
+  derive(sessionId: string, epoch: number): Promise<string>;
+  matches(presented: string, sessionId: string, epoch: number): Promise<boolean>;
+}
+
+export type KeyUse = "user" | "sandbox";
+
+/** Ed25519 public key (RFC 8037); `kid` is its thumbprint (RFC 7638). */
+export interface PublicKey {
+  kid: string;
+  use: KeyUse;
+  jwk: { kty: "OKP"; crv: "Ed25519"; x: string };
+}
+
+export interface PublicKeys {
+  /** Null where no signer ever published this key. */
+  find(kid: string): Promise<PublicKey | null>;
+}
+
+export interface PublishedKeys {
+  /** Does nothing where the key is there already. */
+  publish(key: PublicKey): Promise<void>;
+}

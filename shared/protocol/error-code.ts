@@ -1,0 +1,39 @@
+import * as z from "zod";
+
+/** The closed list of errors that any transport can answer with. `shared/errors.ts` gives each its meaning. */
+export const ErrorCode = z.enum([
+  "bad_request",
+  "validation_failed",
+  "unauthenticated",
+  "invalid_credentials",
+  "token_expired",
+  "token_reused",
+  "forbidden",
+  "not_found",
+  "method_not_allowed",
+  "conflict",
+  "email_taken",
+  "idempotency_mismatch",
+  "idempotency_in_flight",
+  "payload_too_large",
+  "unknown_frame",
+  "rate_limited",
+  "queue_full",
+  "repo_not_found",
+  "repo_unreachable",
+  "repo_not_allowed",
+  "turn_not_running",
+  "preview_unavailable",
+  "sandbox_unavailable",
+  "model_unavailable",
+  "model_rejected",
+  "model_output_limit",
+  "context_full",
+  "busy",
+  "internal",
+]);
+export type ErrorCode = z.infer<typeof ErrorCode>;
+
+/** How an error travels inside an `ack` or an `error` event. */
+export const WireError = z.object({ code: ErrorCode, message: z.string() });
+export type WireError = z.infer<typeof WireError>;

@@ -1,0 +1,192 @@
+import * as z from "zod";
+import { WireError } from "./error-code.ts";
+import { PushStatus } from "./server-event.ts";
+
+/** Identifies a frame on the link: acked once, resent until it is. */
+const FrameId = z.string().min(1).max(64);
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const ObjectId = z.string().regex(/^[0-9a-f]{40}$/);
+const framed = { frame_id: FrameId };
+
+const diffStat = z.object({
+  files: z.number().int().nonnegative(),
+  insertions: z.number().int().nonnegative(),
+  deletions: z.number().int().nonnegative(),
+});
+
+export const UploadPurpose = z.enum(["pack", "manifest", "blob", "tool_output"]);
+export type UploadPurpose = z.infer<typeof UploadPurpose>;
+
+/** A commit of the workspace whose pack and manifest are already durable in object storage. */
+export const TakenCheckpoint = z.object({
+  commit: ObjectId,
+  parent_commit: ObjectId.nullable(),
+  tree: ObjectId,
+  message: z.string().max(1000),
+  stat: diffStat,
+  pack_key: z.string(),
+  pack_bytes: z.number().int().nonnegative(),
+  /** This pack alone holds everything above the base commit, so a restore needs no older pack. */
+  pack_is_complete: z.boolean(),
+  manifest_key: z.string(),
+});
+export type TakenCheckpoint = z.infer<typeof TakenCheckpoint>;
+
+export const PushOutcome = z.object({
+  status: PushStatus,
+  /** The branch that now points at the commit; differs from the asked one after a non-fast-forward. */
+  branch: z.string().nullable(),
+  error: z.string().max(500).nullable(),
+});
+export type PushOutcome = z.infer<typeof PushOutcome>;
+
+/** What a sandbox's supervisor may send. Each is its own API Gateway route, handled by the sandbox function alone. */
+export const SandboxFrame = z.discriminatedUnion("type", [
+  /** First frame on every link, also after a reconnect. Answered by `welcome`. */
+  z.strictObject({ type: z.literal("sandbox.hello"), ...framed, version: z.string(), private_ip: z.string().nullable() }),
+  /** The workspace holds the last checkpoint (or the repository, or nothing) and tools may run. */
+  z.strictObject({
+    type: z.literal("sandbox.ready"),
+    ...framed,
+    restored_commit: ObjectId.nullable(),
+    base_commit: ObjectId.nullable(),
+  }),
+  z.strictObject({ type: z.literal("sandbox.failed"), ...framed, message: z.string().max(500) }),
+  z.strictObject({ type: z.literal("sandbox.heartbeat"), ...framed }),
+  z.strictObject({
+    type: z.literal("sandbox.tool_output"),
+    ...framed,
+    call_id: z.string(),
+    offset: z.number().int().nonnegative(),
+    text: z.string(),
+  }),
+  z.strictObject({
+    type: z.literal("sandbox.tool_completed"),
+    ...framed,
+    call_id: z.string(),
+    nonce: z.string(),
+    is_error: z.boolean(),
+    /** Head and tail where the whole is over the inline limit; the whole is then at `object_key`. */
+    output: z.string(),
+    output_bytes: z.number().int().nonnegative(),
+    object_key: z.string().nullable(),
+    duration_ms: z.number().int().nonnegative(),
+  }),
+  z.strictObject({
+    type: z.literal("sandbox.checkpoint_taken"),
+    ...framed,
+    turn_id: z.string(),
+    /** Null where the workspace is as the last checkpoint left it. */
+    checkpoint: TakenCheckpoint.nullable(),
+    push: PushOutcome,
+    error: z.string().max(500).nullable(),
+  }),
+  z.strictObject({ type: z.literal("sandbox.checkpoint_pushed"), ...framed, commit: ObjectId, branch: z.string() }),
+  z.strictObject({
+    type: z.literal("sandbox.upload_request"),
+    ...framed,
+    purpose: UploadPurpose,
+    length: z.number().int().positive(),
+    sha256: Sha256,
+  }),
+  z.strictObject({
+    type: z.literal("sandbox.files_changed"),
+    ...framed,
+    by: z.enum(["assistant", "process"]),
+    changes: z.array(z.object({ path: z.string(), kind: z.enum(["created", "updated", "deleted"]) })).max(100),
+    more: z.number().int().nonnegative(),
+  }),
+  z.strictObject({ type: z.literal("sandbox.port_opened"), ...framed, port: z.number().int().min(1).max(65535) }),
+  z.strictObject({ type: z.literal("sandbox.renew_token"), ...framed }),
+  z.strictObject({ type: z.literal("sandbox.stopping"), ...framed, reason: z.string().max(200) }),
+]);
+export type SandboxFrame = z.infer<typeof SandboxFrame>;
+export type SandboxFrameType = SandboxFrame["type"];
+export const sandboxFrameTypes = SandboxFrame.options.map((option) => option.shape.type.value);
+
+/** Where to push, with the credential of this one push: it lives in the supervisor's memory only. */
+export const PushTarget = z.object({
+  url: z.url(),
+  branch: z.string(),
+  username: z.string(),
+  password: z.string(),
+});
+export type PushTarget = z.infer<typeof PushTarget>;
+
+export const Author = z.object({ name: z.string(), email: z.string() });
+
+/** How to fill the workspace: fetch the base from the repository, then lay the packs over it. */
+export const WorkspaceSource = z.object({
+  repo_url: z.url().nullable(),
+  target_branch: z.string().nullable(),
+  /** Fixed by the first container; null on the first start, then the tip of `target_branch` is taken. */
+  base_commit: ObjectId.nullable(),
+  branch: z.string().nullable(),
+  /** Null without a checkpoint: then the base is the state. */
+  commit: ObjectId.nullable(),
+  pack_urls: z.array(z.url()),
+});
+export type WorkspaceSource = z.infer<typeof WorkspaceSource>;
+
+/** What the platform sends to a supervisor. */
+export const SandboxCommand = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("welcome"),
+    frame_id: FrameId,
+    session_id: z.string(),
+    epoch: z.number().int(),
+    source: WorkspaceSource,
+    /** Presented by the preview relay on every request to the supervisor's port. */
+    preview_key: z.string(),
+    idle_stop_seconds: z.number().int().positive(),
+  }),
+  /** Answers every frame; resends stop when it arrives. `result` depends on the frame's type. */
+  z.object({
+    type: z.literal("ack"),
+    frame_id: FrameId,
+    result: z.record(z.string(), z.unknown()).optional(),
+    error: WireError.optional(),
+  }),
+  z.object({
+    type: z.literal("tool.run"),
+    call_id: z.string(),
+    nonce: z.string(),
+    name: z.string(),
+    /** Null where it is too large for a message: then it is JSON at `input_url`. */
+    input: z.record(z.string(), z.unknown()).nullable(),
+    input_url: z.url().nullable(),
+    timeout_ms: z.number().int().positive(),
+  }),
+  z.object({ type: z.literal("tool.cancel"), call_id: z.string() }),
+  z.object({
+    type: z.literal("checkpoint.take"),
+    turn_id: z.string(),
+    message: z.string(),
+    author: Author,
+    co_author: Author,
+    push: PushTarget.nullable(),
+  }),
+  z.object({ type: z.literal("stop"), reason: z.string() }),
+]);
+export type SandboxCommand = z.infer<typeof SandboxCommand>;
+
+/** Result inside the `ack` of `sandbox.upload_request`. A null url: the object is there already. */
+export const UploadGrant = z.object({
+  key: z.string(),
+  url: z.url().nullable(),
+  headers: z.record(z.string(), z.string()),
+});
+export type UploadGrant = z.infer<typeof UploadGrant>;
+
+/** Result inside the `ack` of `sandbox.renew_token`, and of the boot secret's redemption. */
+export const SandboxToken = z.object({ token: z.string(), expires_in: z.number().int().positive() });
+export type SandboxToken = z.infer<typeof SandboxToken>;
+
+/** `POST /sandbox-tokens`: the boot secret is good once, within ten minutes of the launch. */
+export const RedeemBootSecret = z.strictObject({
+  tenant_id: z.string(),
+  session_id: z.string(),
+  epoch: z.number().int().positive(),
+  boot_secret: z.string(),
+});
+export type RedeemBootSecret = z.infer<typeof RedeemBootSecret>;

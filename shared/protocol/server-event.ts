@@ -1,0 +1,121 @@
+import * as z from "zod";
+import { ContentBlock, MessageRole, TokenCounts, Usage } from "./content.ts";
+import { WireError } from "./error-code.ts";
+import { SessionId, Timestamp, TurnId } from "./ids.ts";
+
+export const TurnEndReason = z.enum([
+  "completed",
+  "requires_action",
+  "interrupted",
+  "budget_reached",
+  "max_steps",
+  "refused",
+  "error",
+  "sandbox_lost",
+]);
+export type TurnEndReason = z.infer<typeof TurnEndReason>;
+
+const message = z.object({
+  message_id: z.string(),
+  role: MessageRole,
+  content: z.array(ContentBlock),
+  usage: Usage.nullable(),
+  /** The body is too large for a frame: read it at `GET /sessions/{id}/messages`. */
+  truncated: z.boolean().optional(),
+});
+
+const diffStat = z.object({ files: z.number().int(), insertions: z.number().int(), deletions: z.number().int() });
+
+const toolCall = z.object({ call_id: z.string(), name: z.string() });
+
+export const PushStatus = z.enum(["none", "pushed", "pending"]);
+
+/** On the timeline, with a `seq`: what a client that was away must still learn. */
+export const durableEventData = {
+  "message.completed": message,
+  "turn.started": z.object({}),
+  "turn.ended": z.object({
+    reason: TurnEndReason,
+    steps: z.number().int(),
+    error: WireError.nullable(),
+    checkpoint: z.number().int().nullable(),
+    checkpoint_pending: z.boolean(),
+  }),
+  "tool.started": toolCall.extend({ input: z.record(z.string(), z.unknown()), truncated: z.boolean().optional() }),
+  "tool.completed": toolCall.extend({
+    is_error: z.boolean(),
+    /** Head and tail where the whole is longer than fits inline; `output_bytes` is the whole length. */
+    output: z.string(),
+    output_bytes: z.number().int(),
+    truncated: z.boolean(),
+    object_key: z.string().nullable(),
+    duration_ms: z.number().int().nullable(),
+  }),
+  "checkpoint.created": z.object({
+    number: z.number().int(),
+    commit: z.string(),
+    parent_commit: z.string().nullable(),
+    branch: z.string().nullable(),
+    message: z.string(),
+    stat: diffStat,
+    push_status: PushStatus,
+    push_error: z.string().nullable(),
+  }),
+  "checkpoint.pushed": z.object({ number: z.number().int(), commit: z.string(), branch: z.string() }),
+  "container.starting": z.object({ epoch: z.number().int() }),
+  "container.ready": z.object({ epoch: z.number().int(), restored_checkpoint: z.number().int().nullable() }),
+  "container.stopped": z.object({ epoch: z.number().int(), reason: z.string() }),
+  "container.lost": z.object({ epoch: z.number().int(), reason: z.string() }),
+  "session.updated": z.object({ changed: z.array(z.string()) }),
+  "queue.updated": z.object({ turn_ids: z.array(TurnId) }),
+} as const;
+
+/** Live only, with `seq: null`: a reader that missed one has lost nothing that is not on the timeline too. */
+export const liveEventData = {
+  "message.started": z.object({ message_id: z.string(), step: z.number().int(), fence: z.number().int() }),
+  "message.delta": z.object({
+    message_id: z.string(),
+    fence: z.number().int(),
+    block: z.enum(["text", "thinking"]),
+    index: z.number().int(),
+    /** UTF-16 offset within the block, so that a reader sees a gap. */
+    offset: z.number().int(),
+    text: z.string(),
+  }),
+  "tool.output": z.object({ call_id: z.string(), offset: z.number().int(), text: z.string() }),
+  "file.changed": z.object({
+    by: z.enum(["user", "assistant", "process"]),
+    changes: z.array(z.object({ path: z.string(), kind: z.enum(["created", "updated", "deleted"]) })),
+    more: z.number().int(),
+  }),
+  "preview.ready": z.object({ port: z.number().int() }),
+  "usage.updated": TokenCounts.extend({ cost_micro_usd: z.number().int().nullable() }),
+  "model.waiting": z.object({ code: z.string(), retry_after_ms: z.number().int() }),
+  /** `more`: the log is longer; subscribe again after `head`. */
+  "replay.completed": z.object({ head: z.number().int(), more: z.boolean() }),
+  "connection.expiring": z.object({ at: Timestamp }),
+  error: WireError,
+} as const;
+
+const envelope = { v: z.literal(1), session_id: SessionId, at: Timestamp, turn_id: TurnId.optional() };
+
+function event<T extends string, D extends z.ZodType, S extends z.ZodType>(type: T, data: D, seq: S) {
+  return z.object({ ...envelope, type: z.literal(type), seq, data });
+}
+
+const seq = z.number().int().positive();
+
+type EventOf<M extends Record<string, z.ZodType>, S> = {
+  [T in keyof M & string]: { v: 1; type: T; session_id: string; seq: S; at: string; turn_id?: string; data: z.infer<M[T]> };
+}[keyof M & string];
+
+export type DurableEventType = keyof typeof durableEventData;
+export type DurableEvent = EventOf<typeof durableEventData, number>;
+export type LiveEvent = EventOf<typeof liveEventData, null>;
+export type ServerEvent = DurableEvent | LiveEvent;
+
+const durable = Object.entries(durableEventData).map(([type, data]) => event(type, data, seq));
+const live = Object.entries(liveEventData).map(([type, data]) => event(type, data, z.null()));
+
+/** Parses any event that a client may see. Readers skip what they do not know; this schema is for writers and tests. */
+export const ServerEventSchema = z.union([...durable, ...live]);
