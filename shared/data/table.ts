@@ -1,0 +1,39 @@
+/**
+ * Physical names of the one table: read by the entities and by the CDK construct, so that they cannot disagree.
+ * Keys are strings; the TTL attribute is in seconds and is also checked on every read, since TTL deletion is late.
+ */
+export const tableKeys = {
+  partitionKey: "pk",
+  sortKey: "sk",
+  timeToLive: "expires_at",
+  indexes: {
+    gsi1: { partitionKey: "gsi1pk", sortKey: "gsi1sk" },
+    gsi2: { partitionKey: "gsi2pk", sortKey: "gsi2sk" },
+  },
+} as const;
+
+export type IndexName = keyof typeof tableKeys.indexes;
+
+/**
+ * How an entity names its keys. Casing `none` everywhere: connection ids and token hashes are case sensitive,
+ * and ElectroDB would lower-case them into collisions.
+ */
+export const keyFields = {
+  primary: {
+    pk: { field: "pk", casing: "none" },
+    sk: { field: "sk", casing: "none" },
+  },
+  gsi1: {
+    index: "gsi1",
+    pk: { field: "gsi1pk", casing: "none" },
+    sk: { field: "gsi1sk", casing: "none" },
+  },
+  gsi2: {
+    index: "gsi2",
+    pk: { field: "gsi2pk", casing: "none" },
+    sk: { field: "gsi2sk", casing: "none" },
+  },
+} as const;
+
+/** The `service` part of every key; changing it is a migration. */
+export const serviceName = "platform";

@@ -1,0 +1,44 @@
+import { createSchema } from "electrodb";
+import { keyFields, serviceName } from "../../data/table.ts";
+
+const { primary, gsi1 } = keyFields;
+
+/** One commit of the workspace, durable in object storage before this row exists. */
+export const gitCheckpointEntity = createSchema({
+  model: { entity: "gitCheckpoint", version: "1", service: serviceName },
+  attributes: {
+    tenant_id: { type: "string", required: true, readOnly: true },
+    session_id: { type: "string", required: true, readOnly: true },
+    seq: { type: "number", required: true, readOnly: true, padding: { length: 12, char: "0" } },
+    at: { type: "number", required: true, readOnly: true },
+    turn_id: { type: "string", required: true, readOnly: true },
+    number: { type: "number", required: true, readOnly: true, padding: { length: 8, char: "0" } },
+    commit: { type: "string", required: true, readOnly: true },
+    parent_commit: { type: "string", readOnly: true },
+    tree: { type: "string", required: true, readOnly: true },
+    message: { type: "string", required: true, readOnly: true },
+    files: { type: "number", required: true, readOnly: true },
+    insertions: { type: "number", required: true, readOnly: true },
+    deletions: { type: "number", required: true, readOnly: true },
+    /** Every pack that a restore lays over the base commit, oldest first. */
+    pack_keys: { type: "list", required: true, readOnly: true, items: { type: "string" } },
+    manifest_key: { type: "string", required: true, readOnly: true },
+    branch: { type: "string" },
+    push_status: { type: ["none", "pushed", "pending"] as const, required: true },
+    push_error: { type: "string" },
+  },
+  indexes: {
+    timeline: {
+      collection: "timeline",
+      type: "clustered",
+      pk: { ...primary.pk, composite: ["tenant_id", "session_id"] },
+      sk: { ...primary.sk, composite: ["seq"] },
+    },
+    /** A session's checkpoints by number, newest first. */
+    byNumber: {
+      ...gsi1,
+      pk: { ...gsi1.pk, composite: ["tenant_id", "session_id"] },
+      sk: { ...gsi1.sk, composite: ["number"] },
+    },
+  },
+});

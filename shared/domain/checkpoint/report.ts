@@ -1,0 +1,68 @@
+import { AppError } from "../../errors.ts";
+import type { Objects } from "../../ports/objects.ts";
+import type { PushOutcome, TakenCheckpoint } from "../../protocol/sandbox-frame.ts";
+import { readConversation, transition, type Conversation } from "../conversation/conversation.ts";
+import type { Link, LinkDeps } from "../container/link.ts";
+import { announce } from "../timeline/announce.ts";
+import type { CheckpointRow, EventRow } from "../timeline/row.ts";
+import { objectKey } from "../timeline/timeline.ts";
+import { endTurn, endingOf, keepCheckpoint } from "../turn/turn.decisions.ts";
+import { wake } from "../turn/turn.ts";
+import { checkpointRow, latestCheckpoint, markPushed, seedOf } from "./checkpoint.ts";
+
+export interface CheckpointReport {
+  turn_id: string;
+  checkpoint: TakenCheckpoint | null;
+  push: PushOutcome;
+  error: string | null;
+}
+
+type ReportDeps = LinkDeps & { objects: Pick<Objects, "head"> };
+
+/** Only what is durable, and the session's own, is named on the timeline. */
+async function checkDurable(deps: ReportDeps, link: Link, taken: TakenCheckpoint): Promise<void> {
+  for (const object of [taken.pack_key, taken.manifest_key]) {
+    if (!object.startsWith(`${objectKey(link.key)}/`)) throw new AppError("not_found", "No such object");
+    if (!(await deps.objects.head(object))) throw new AppError("not_found", "No such object");
+  }
+}
+
+function decideReport(current: Conversation, row: CheckpointRow | null, report: CheckpointReport, now: number) {
+  const fresh = row && row.commit !== current.checkpoint_commit ? row : null;
+  const awaited = current.phase === "checkpoint" && current.turn_id === report.turn_id;
+  if (awaited) return endTurn(current, endingOf(current), { checkpoint: fresh, pending: report.error !== null }, now);
+  if (!fresh) return null;
+  return { rows: [fresh], change: keepCheckpoint(fresh, current.head + 1), result: null };
+}
+
+/** The turn's checkpoint, in time (it ends the turn) or late (it joins the log). Repeated, it changes nothing. */
+export async function recordCheckpoint(deps: ReportDeps, link: Link, report: CheckpointReport): Promise<void> {
+  if (report.checkpoint) await checkDurable(deps, link, report.checkpoint);
+  if (report.error) deps.log.warn("checkpoint failed", { ...link.key, turn_id: report.turn_id, error: report.error });
+  const conversation = await readConversation(deps.table, link.key);
+  if (!conversation) throw new AppError("not_found");
+  if (conversation.epoch !== link.epoch) throw new AppError("conflict", "This container was replaced");
+  const previous = await latestCheckpoint(deps.table, conversation);
+  const row = report.checkpoint && checkpointRow(report.checkpoint, report.push, report.turn_id, previous, seedOf(conversation));
+  const outcome = await transition(deps, link.key, (current, now) => {
+    if (row && (current.checkpoint_seq ?? 0) !== (previous?.seq ?? 0) && current.checkpoint_commit !== row.commit) {
+      throw new AppError("busy");
+    }
+    return decideReport(current, row, report, now);
+  }, conversation);
+  if (outcome.kind !== "committed") return;
+  await announce(deps, link.key, outcome.rows);
+  if (outcome.conversation.phase === "model") await wake(deps, link.key);
+}
+
+/** A push that had failed before went through. */
+export async function recordPush(deps: LinkDeps, link: Link, pushed: { commit: string; branch: string }): Promise<void> {
+  const conversation = await readConversation(deps.table, link.key);
+  const checkpoint = conversation && (await latestCheckpoint(deps.table, conversation));
+  if (!checkpoint || checkpoint.commit !== pushed.commit) return;
+  if (!(await markPushed(deps.table, checkpoint, link.key, pushed.branch))) return;
+  const data = { number: checkpoint.number, ...pushed };
+  const event: EventRow = { kind: "event", type: "checkpoint.pushed", turn_id: checkpoint.turn_id, data };
+  const told = await transition(deps, link.key, () => ({ rows: [event], change: {}, result: null }));
+  if (told.kind === "committed") await announce(deps, link.key, told.rows);
+}

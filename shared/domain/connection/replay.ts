@@ -1,0 +1,31 @@
+import type { Objects } from "../../ports/objects.ts";
+import { liveEvent, type AnnounceDeps } from "../timeline/announce.ts";
+import { toEvent, toMessage, type SessionKey } from "../timeline/row.ts";
+import { readTimeline } from "../timeline/timeline.ts";
+
+const pageSize = 100;
+/** The frame's own limit is 29 s: what is left then is asked for again, from the head that was reached. */
+const budgetMs = 20_000;
+
+/** The log after `after`, then `replay.completed`. Live events may come in between: clients order by `seq`. */
+export async function replay(
+  deps: AnnounceDeps & { objects: Pick<Objects, "get" | "put"> },
+  key: SessionKey,
+  connectionId: string,
+  after: number,
+): Promise<void> {
+  const until = deps.clock.now() + budgetMs;
+  let head = after;
+  let more = true;
+  while (more && deps.clock.now() < until) {
+    const page = await readTimeline(deps, key, { after: head, limit: pageSize });
+    for (const row of page.rows) {
+      const delivered = await deps.sockets.post(connectionId, toMessage(toEvent(key, row)));
+      if (delivered === "gone") return;
+    }
+    head = page.rows.at(-1)?.seq ?? head;
+    more = page.more;
+  }
+  const completed = liveEvent(key, deps.clock.now(), { type: "replay.completed", data: { head, more } });
+  await deps.sockets.post(connectionId, JSON.stringify(completed));
+}

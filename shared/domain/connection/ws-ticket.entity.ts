@@ -1,0 +1,24 @@
+import { createSchema } from "electrodb";
+import { keyFields, serviceName } from "../../data/table.ts";
+
+const { primary } = keyFields;
+
+/** Good for one connect within a minute; `connect` deletes it in the transaction that writes the connection. */
+export const wsTicketEntity = createSchema({
+  model: { entity: "wsticket", version: "1", service: serviceName },
+  attributes: {
+    /** SHA-256 of the ticket. */
+    ticket_hash: { type: "string", required: true, readOnly: true },
+    tenant_id: { type: "string", required: true, readOnly: true },
+    user_id: { type: "string", required: true, readOnly: true },
+    role: { type: ["owner", "admin", "member", "viewer"] as const, required: true, readOnly: true },
+    /** Seconds. */
+    expires_at: { type: "number", required: true, readOnly: true },
+  },
+  indexes: {
+    byTicket: {
+      pk: { ...primary.pk, composite: ["ticket_hash"] },
+      sk: { ...primary.sk, composite: [] },
+    },
+  },
+});

@@ -1,0 +1,40 @@
+import { createSchema } from "electrodb";
+import { keyFields, serviceName } from "../../data/table.ts";
+
+const { primary, gsi1 } = keyFields;
+
+/** One run of the sandbox task for a session; each run has a rising epoch. */
+export const containerEntity = createSchema({
+  model: { entity: "container", version: "1", service: serviceName },
+  attributes: {
+    tenant_id: { type: "string", required: true, readOnly: true },
+    session_id: { type: "string", required: true, readOnly: true },
+    epoch: { type: "number", required: true, readOnly: true, padding: { length: 8, char: "0" } },
+    status: { type: ["starting", "ready", "stopping", "stopped", "lost"] as const, required: true },
+    /** The provider's id of the task; absent until the launch is known to have happened. */
+    task_id: { type: "string" },
+    /** The newest link of its supervisor. */
+    connection_id: { type: "string" },
+    private_ip: { type: "string" },
+    preview_key: { type: "string", required: true, readOnly: true },
+    boot_redeemed_at: { type: "number" },
+    requested_at: { type: "number", required: true, readOnly: true },
+    ready_at: { type: "number" },
+    last_heartbeat_at: { type: "number", required: true },
+    stopped_at: { type: "number" },
+    stop_reason: { type: "string" },
+  },
+  indexes: {
+    /** A session's containers, newest epoch first. */
+    byEpoch: {
+      pk: { ...primary.pk, composite: ["tenant_id", "session_id"] },
+      sk: { ...primary.sk, composite: ["epoch"] },
+    },
+    /** Which container is this task of the provider? */
+    byTask: {
+      ...gsi1,
+      pk: { ...gsi1.pk, composite: ["task_id"] },
+      sk: { ...gsi1.sk, composite: [] },
+    },
+  },
+});

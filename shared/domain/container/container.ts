@@ -1,0 +1,178 @@
+import type { EntityItem } from "electrodb";
+import { isConditionFailure } from "../../data/conditions.ts";
+import { rows, type Platform, type Table } from "../../data/service.ts";
+import { AppError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Ids } from "../../ports/ids.ts";
+import type { Log } from "../../ports/log.ts";
+import type { SandboxProvider } from "../../ports/sandbox-provider.ts";
+import { transition, type Conversation, type ConversationDeps } from "../conversation/conversation.ts";
+import { announce, type AnnounceDeps } from "../timeline/announce.ts";
+import type { EventRow, SessionKey } from "../timeline/row.ts";
+import { bootSecretLifeMs, isLive, needOf } from "./container.decisions.ts";
+
+export type Container = EntityItem<Platform["entities"]["container"]>;
+
+export interface LaunchDeps extends ConversationDeps, AnnounceDeps {
+  clock: Clock;
+  ids: Ids;
+  provider: SandboxProvider;
+  /** Deterministic in session and epoch, so that a repeated launch is the same request. */
+  bootSecret(sessionId: string, epoch: number): Promise<string>;
+  log: Log;
+}
+
+export async function latestContainer(table: Table, key: SessionKey): Promise<Container | null> {
+  const { tenant_id, session_id } = key;
+  const found = await rows(table)
+    .entities.container.query.byEpoch({ tenant_id, session_id })
+    .go({ order: "desc", limit: 1, consistent: true });
+  return found.data[0] ?? null;
+}
+
+export async function findContainer(table: Table, key: SessionKey, epoch: number): Promise<Container | null> {
+  const { tenant_id, session_id } = key;
+  const found = await rows(table).entities.container.get({ tenant_id, session_id, epoch }).go({ consistent: true });
+  return found.data;
+}
+
+export async function containerOfTask(table: Table, taskId: string): Promise<Container | null> {
+  const found = await rows(table).entities.container.query.byTask({ task_id: taskId }).go();
+  return found.data[0] ?? null;
+}
+
+type Change = Partial<Pick<Container, "status" | "task_id" | "connection_id" | "private_ip" | "ready_at" | "stopped_at" | "stop_reason" | "boot_redeemed_at" | "last_heartbeat_at">>;
+
+/** Changes the row while it is in one of these statuses; false where it is not any more. */
+export async function patchContainer(
+  table: Table,
+  container: Pick<Container, "tenant_id" | "session_id" | "epoch">,
+  from: Container["status"][],
+  change: Change,
+): Promise<boolean> {
+  const { tenant_id, session_id, epoch } = container;
+  try {
+    await rows(table)
+      .entities.container.patch({ tenant_id, session_id, epoch })
+      .set(change)
+      .where(({ status }, { eq }) => from.map((one) => eq(status, one)).join(" OR "))
+      .go();
+    return true;
+  } catch (error) {
+    if (isConditionFailure(error)) return false;
+    throw error;
+  }
+}
+
+/** The row of a new epoch, or null where another worker was first. */
+async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number): Promise<Container | null> {
+  const now = deps.clock.now();
+  const { tenant_id, session_id } = key;
+  const row = {
+    tenant_id, session_id, epoch, status: "starting" as const,
+    preview_key: deps.ids.secret(24), requested_at: now, last_heartbeat_at: now,
+  };
+  const opened = await transition(deps, key, (conversation) => {
+    if (conversation.epoch >= epoch) return null;
+    const starting: EventRow = { kind: "event", type: "container.starting", turn_id: conversation.turn_id, data: { epoch } };
+    return {
+      rows: [starting],
+      change: { epoch },
+      extra: (entities) => [entities.container.create(row).commit()],
+      result: null,
+    };
+  });
+  if (opened.kind !== "committed") return null;
+  await announce(deps, key, opened.rows);
+  return row;
+}
+
+async function launch(deps: LaunchDeps, container: Container): Promise<Container> {
+  const { tenant_id, session_id, epoch } = container;
+  const bootSecret = await deps.bootSecret(session_id, epoch);
+  const outcome = await deps.provider.launch({ tenantId: tenant_id, sessionId: session_id, epoch, bootSecret });
+  if (outcome.kind === "launched") {
+    await patchContainer(deps.table, container, ["starting", "ready"], { task_id: outcome.taskId });
+    return { ...container, task_id: outcome.taskId };
+  }
+  deps.log.warn("launch failed", { tenant_id, session_id, epoch, error: outcome.message, code: outcome.kind });
+  if (outcome.kind === "refused") await loseContainer(deps, container, outcome.message);
+  return container;
+}
+
+/** The session's live container, launched when there is none. Only one worker opens an epoch; the others use it. */
+export async function ensureContainer(deps: LaunchDeps, key: SessionKey): Promise<Container> {
+  const newest = await latestContainer(deps.table, key);
+  const need = needOf(newest, deps.clock.now());
+  if (need.kind === "use") return need.container;
+  if (need.kind === "relaunch") return launch(deps, need.container);
+  if (newest && isLive(newest)) await loseContainer(deps, newest, "replaced: it stopped answering");
+  const opened = await openEpoch(deps, key, need.epoch);
+  if (opened) return launch(deps, opened);
+  const other = await latestContainer(deps.table, key);
+  if (!other) throw new AppError("sandbox_unavailable");
+  return other;
+}
+
+type EndDeps = ConversationDeps & AnnounceDeps;
+
+/** The row and its event change together. Null where the container had ended before. */
+async function endContainer(
+  deps: EndDeps,
+  container: Container,
+  status: "stopped" | "lost",
+  reason: string,
+): Promise<Conversation | null> {
+  const { tenant_id, session_id, epoch } = container;
+  const key = { tenant_id, session_id };
+  const stopped_at = deps.clock.now();
+  const type = status === "lost" ? ("container.lost" as const) : ("container.stopped" as const);
+  const ended = await transition(deps, key, (conversation) => ({
+    rows: [{ kind: "event", type, turn_id: conversation.turn_id, data: { epoch, reason } }],
+    change: {},
+    extra: (entities) => [
+      entities.container
+        .patch({ tenant_id, session_id, epoch })
+        .set({ status, stop_reason: reason, stopped_at })
+        .where(({ status: at }, { eq }) => `${eq(at, "starting")} OR ${eq(at, "ready")} OR ${eq(at, "stopping")}`)
+        .commit(),
+    ],
+    result: null,
+  }));
+  if (ended.kind !== "committed") return null;
+  await announce(deps, key, ended.rows);
+  return ended.conversation;
+}
+
+/** It went away while it was needed, or never came. Null where that was known. */
+export function loseContainer(deps: EndDeps, container: Container, reason: string): Promise<Conversation | null> {
+  return endContainer(deps, container, "lost", reason);
+}
+
+/** It stopped as it was meant to. Null where that was known. */
+export function stopContainer(deps: EndDeps, container: Container, reason: string): Promise<Conversation | null> {
+  return endContainer(deps, container, "stopped", reason);
+}
+
+/** The boot secret's one redemption. Throws `unauthenticated` for a second one, a late one, or one of an old epoch. */
+export async function redeemBootSecret(
+  deps: { table: Table; clock: Pick<Clock, "now"> },
+  key: SessionKey,
+  epoch: number,
+): Promise<void> {
+  const container = await findContainer(deps.table, key, epoch);
+  const now = deps.clock.now();
+  const good = container && container.status === "starting" && now - container.requested_at <= bootSecretLifeMs;
+  if (!good) throw new AppError("unauthenticated");
+  const { tenant_id, session_id } = key;
+  try {
+    await rows(deps.table)
+      .entities.container.patch({ tenant_id, session_id, epoch })
+      .set({ boot_redeemed_at: now })
+      .where(({ boot_redeemed_at, status }, { notExists, eq }) => `${notExists(boot_redeemed_at)} AND ${eq(status, "starting")}`)
+      .go();
+  } catch (error) {
+    if (isConditionFailure(error)) throw new AppError("unauthenticated");
+    throw error;
+  }
+}

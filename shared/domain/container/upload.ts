@@ -1,0 +1,30 @@
+import { AppError } from "../../errors.ts";
+import type { Objects } from "../../ports/objects.ts";
+import type { UploadGrant, UploadPurpose } from "../../protocol/sandbox-frame.ts";
+import { objectKey } from "../timeline/timeline.ts";
+import type { Link } from "./link.ts";
+
+const megabyte = 1024 * 1024;
+
+const folders: Record<UploadPurpose, { folder: string; maxBytes: number }> = {
+  pack: { folder: "packs", maxBytes: 2048 * megabyte },
+  manifest: { folder: "manifests", maxBytes: 64 * megabyte },
+  blob: { folder: "blobs", maxBytes: megabyte },
+  tool_output: { folder: "outputs", maxBytes: 16 * megabyte },
+};
+
+const urlSeconds = 900;
+
+/** Where the sandbox may put exactly these bytes, once, below its own session. Throws `payload_too_large`. */
+export async function grantUpload(
+  objects: Pick<Objects, "head" | "presignPut">,
+  link: Link,
+  wanted: { purpose: UploadPurpose; length: number; sha256: string },
+): Promise<UploadGrant> {
+  const { folder, maxBytes } = folders[wanted.purpose];
+  if (wanted.length > maxBytes) throw new AppError("payload_too_large");
+  const key = objectKey(link.key, folder, wanted.sha256);
+  const there = await objects.head(key);
+  if (there?.length === wanted.length) return { key, url: null, headers: {} };
+  return { key, ...(await objects.presignPut(key, wanted.length, wanted.sha256, urlSeconds)) };
+}

@@ -1,0 +1,77 @@
+import type { Table } from "../../data/service.ts";
+import { AppError } from "../../errors.ts";
+import type { PreviewCapabilities, PreviewTarget } from "../../ports/capabilities.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { OpenPreviewAnswer } from "../../protocol/http.ts";
+import type * as z from "zod";
+import { latestContainer } from "../container/container.ts";
+import { findSessionRow } from "../session/session-row.ts";
+import type { SessionKey } from "../timeline/row.ts";
+
+export interface PreviewDeps {
+  table: Table;
+  clock: Pick<Clock, "now">;
+  capabilities: PreviewCapabilities;
+  /** Scheme, host and port; empty where the stage has no preview domain. */
+  previewOrigin: string;
+}
+
+const ticketMs = 60_000;
+const cookieMs = 12 * 3600_000;
+
+/** Where a preview's ticket is posted to; no app can have this path. */
+export const openPath = "/.sandbox/open";
+export const cookieName = "sandbox_preview";
+
+/** Each app has an origin of its own: `<session>--<port>.` in front of the preview domain. */
+export function originOf(previewOrigin: string, target: Pick<PreviewTarget, "sessionId" | "port">): string {
+  const url = new URL(previewOrigin);
+  return `${url.protocol}//${target.sessionId}--${target.port}.${url.host}`;
+}
+
+/** What a host name asks for; null where it is no preview's. */
+export function targetOf(host: string): Pick<PreviewTarget, "sessionId" | "port"> | null {
+  const match = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})--([1-9]\d{0,4})\./.exec(host.toLowerCase());
+  const port = Number(match?.[2]);
+  return match?.[1] && port <= 65535 ? { sessionId: match[1], port } : null;
+}
+
+/** Throws `not_found` and `preview_unavailable`. */
+export async function openPreview(deps: PreviewDeps, key: SessionKey, port: number): Promise<z.infer<typeof OpenPreviewAnswer>> {
+  if (!(await findSessionRow(deps.table, key))) throw new AppError("not_found");
+  if (deps.previewOrigin === "") throw new AppError("preview_unavailable", "This deployment has no preview domain");
+  const target = { tenantId: key.tenant_id, sessionId: key.session_id, port };
+  const origin = originOf(deps.previewOrigin, target);
+  const ticket = await deps.capabilities.issue("ticket", target, deps.clock.now() + ticketMs);
+  return { origin, open_url: `${origin}${openPath}`, ticket, expires_in: ticketMs / 1000 };
+}
+
+function isFor(host: string, target: PreviewTarget): boolean {
+  const asked = targetOf(host);
+  return asked?.sessionId === target.sessionId && asked.port === target.port;
+}
+
+/** The cookie's value for a good ticket of this host; null for any other. */
+export async function admitTicket(deps: PreviewDeps, host: string, ticket: string): Promise<string | null> {
+  const target = await deps.capabilities.read("ticket", ticket, deps.clock.now());
+  if (!target || !isFor(host, target)) return null;
+  return deps.capabilities.issue("cookie", target, deps.clock.now() + cookieMs);
+}
+
+/** What the cookie opens on this host; null where it opens nothing. */
+export async function admitCookie(deps: PreviewDeps, host: string, cookie: string): Promise<PreviewTarget | null> {
+  const target = await deps.capabilities.read("cookie", cookie, deps.clock.now());
+  return target && isFor(host, target) ? target : null;
+}
+
+export interface Upstream {
+  address: string;
+  previewKey: string;
+}
+
+/** How the relay reaches the session's container; null where none is ready. */
+export async function upstreamOf(table: Table, target: PreviewTarget): Promise<Upstream | null> {
+  const container = await latestContainer(table, { tenant_id: target.tenantId, session_id: target.sessionId });
+  if (container?.status !== "ready" || !container.private_ip) return null;
+  return { address: container.private_ip, previewKey: container.preview_key };
+}

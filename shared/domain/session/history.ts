@@ -1,0 +1,63 @@
+import { rows } from "../../data/service.ts";
+import { AppError } from "../../errors.ts";
+import type { Cursors } from "../../ports/cursors.ts";
+import type { Checkpoint, EventsPage, EventsQuery, Message, PageQuery } from "../../protocol/http.ts";
+import type * as z from "zod";
+import { listCheckpoints } from "../checkpoint/checkpoint.ts";
+import { toEvent, type SessionKey } from "../timeline/row.ts";
+import { readMessages, readTimeline, type TimelineDeps } from "../timeline/timeline.ts";
+
+export interface HistoryDeps extends TimelineDeps {
+  cursors: Cursors;
+}
+
+type Page<T> = { data: T[]; next_cursor: string | null };
+type PageOf = z.infer<typeof PageQuery>;
+
+/** Foreign and unknown ids are the same 404. */
+async function checkSession(deps: TimelineDeps, key: SessionKey): Promise<void> {
+  const { tenant_id, session_id } = key;
+  const found = await rows(deps.table).entities.session.get({ tenant_id, session_id }).go({ attributes: ["session_id"] });
+  if (!found.data) throw new AppError("not_found");
+}
+
+const openCursor = (deps: HistoryDeps, key: SessionKey, scope: string, query: PageOf) =>
+  query.cursor === undefined ? Promise.resolve(null) : deps.cursors.open(query.cursor, key.tenant_id, `${scope}#${key.session_id}`);
+
+const sealCursor = (deps: HistoryDeps, key: SessionKey, scope: string, cursor: string | null) =>
+  cursor === null ? Promise.resolve(null) : deps.cursors.seal(cursor, key.tenant_id, `${scope}#${key.session_id}`);
+
+/** Messages in order, oldest first. */
+export async function messageAnswers(deps: HistoryDeps, key: SessionKey, query: PageOf): Promise<Page<Message>> {
+  await checkSession(deps, key);
+  const cursor = await openCursor(deps, key, "messages", query);
+  const found = await readMessages(deps, key, { limit: query.limit, cursor });
+  const data = found.data.map(({ message_id, seq, turn_id, role, content, usage, at }) => ({
+    id: message_id, seq, turn_id, role, content, usage: usage ?? null, created_at: new Date(at).toISOString(),
+  }));
+  return { data, next_cursor: await sealCursor(deps, key, "messages", found.cursor) };
+}
+
+/** The log itself, as every other transport shows it. */
+export async function eventAnswers(
+  deps: TimelineDeps,
+  key: SessionKey,
+  query: z.infer<typeof EventsQuery>,
+): Promise<z.input<typeof EventsPage>> {
+  await checkSession(deps, key);
+  const found = await readTimeline(deps, key, query);
+  const last = found.rows.at(-1)?.seq ?? null;
+  return { data: found.rows.map((row) => toEvent(key, row)), next_after: found.more ? last : null };
+}
+
+/** Checkpoints, newest first. */
+export async function checkpointAnswers(deps: HistoryDeps, key: SessionKey, query: PageOf): Promise<Page<Checkpoint>> {
+  await checkSession(deps, key);
+  const cursor = await openCursor(deps, key, "checkpoints", query);
+  const found = await listCheckpoints(deps.table, key, { limit: query.limit, cursor });
+  const data = found.data.map((row) => {
+    const { number, seq, turn_id, commit, parent_commit, branch, message, stat, push_status } = row;
+    return { number, seq, turn_id, commit, parent_commit, branch, message, stat, push_status, created_at: new Date(row.at).toISOString() };
+  });
+  return { data, next_cursor: await sealCursor(deps, key, "checkpoints", found.cursor) };
+}

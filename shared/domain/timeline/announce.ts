@@ -1,0 +1,33 @@
+import type { Table } from "../../data/service.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Sockets } from "../../ports/sockets.ts";
+import type { LiveEvent } from "../../protocol/server-event.ts";
+import { deliver, subscribersOf } from "../connection/connection.ts";
+import { toEvent, toMessage, type SessionKey, type TimelineRow } from "./row.ts";
+
+export interface AnnounceDeps {
+  table: Table;
+  clock: Pick<Clock, "now">;
+  sockets: Pick<Sockets, "post">;
+}
+
+/** Tells the watchers of a session what was committed. A lost one is found again by `seq`. */
+export async function announce(deps: AnnounceDeps, key: SessionKey, committed: TimelineRow[]): Promise<void> {
+  if (committed.length === 0) return;
+  const watchers = await subscribersOf(deps, key);
+  await deliver(deps, key, watchers, committed.map((row) => toMessage(toEvent(key, row))));
+}
+
+type Live = { [T in LiveEvent["type"]]: Pick<Extract<LiveEvent, { type: T }>, "type" | "data"> }[LiveEvent["type"]];
+
+export function liveEvent(key: SessionKey, now: number, event: Live, turnId?: string): LiveEvent {
+  const at = new Date(now).toISOString();
+  return { v: 1, session_id: key.session_id, seq: null, at, turn_id: turnId, ...event } as LiveEvent;
+}
+
+/** Tells the watchers something that is on no timeline. */
+export async function announceLive(deps: AnnounceDeps, key: SessionKey, event: Live, turnId?: string): Promise<void> {
+  const watchers = await subscribersOf(deps, key);
+  const message = JSON.stringify(liveEvent(key, deps.clock.now(), event, turnId));
+  await deliver(deps, key, watchers, [message]);
+}

@@ -1,0 +1,78 @@
+import type { ContentBlock, MessageRole, Usage } from "../../protocol/content.ts";
+import { maxEventBytes } from "../../protocol/limits.ts";
+import type { TakenCheckpoint } from "../../protocol/sandbox-frame.ts";
+import type { DurableEvent, DurableEventType, durableEventData, PushStatus } from "../../protocol/server-event.ts";
+import type * as z from "zod";
+
+export interface SessionKey {
+  tenant_id: string;
+  session_id: string;
+}
+
+export interface MessageRow {
+  kind: "message";
+  turn_id: string;
+  message_id: string;
+  role: MessageRole;
+  content: ContentBlock[];
+  user_id?: string;
+  step?: number;
+  /** The head of the timeline that the model saw when it wrote this. */
+  seen_head?: number;
+  usage?: Usage;
+}
+
+type EventType = Exclude<DurableEventType, "message.completed" | "checkpoint.created">;
+
+export type EventRow = {
+  [T in EventType]: { kind: "event"; type: T; turn_id?: string; data: z.infer<(typeof durableEventData)[T]> };
+}[EventType];
+
+export interface CheckpointRow extends Omit<TakenCheckpoint, "pack_key" | "pack_bytes" | "pack_is_complete"> {
+  kind: "checkpoint";
+  turn_id: string;
+  number: number;
+  pack_keys: string[];
+  branch: string | null;
+  push_status: z.infer<typeof PushStatus>;
+  push_error: string | null;
+}
+
+/** A row to append: its `seq` and time come with the commit. */
+export type NewRow = MessageRow | EventRow | CheckpointRow;
+/** A row of the log. */
+export type TimelineRow = NewRow & { seq: number; at: number };
+
+function eventOf(row: TimelineRow): Pick<DurableEvent, "type" | "data"> {
+  if (row.kind === "event") return { type: row.type, data: row.data } as Pick<DurableEvent, "type" | "data">;
+  if (row.kind === "message") {
+    const { message_id, role, content, usage } = row;
+    return { type: "message.completed", data: { message_id, role, content, usage: usage ?? null } };
+  }
+  const { number, commit, parent_commit, branch, message, stat, push_status, push_error } = row;
+  return {
+    type: "checkpoint.created",
+    data: { number, commit, parent_commit, branch, message, stat, push_status, push_error },
+  };
+}
+
+/** The row as clients see it, on every transport. */
+export function toEvent(key: SessionKey, row: TimelineRow): DurableEvent {
+  const { type, data } = eventOf(row);
+  const at = new Date(row.at).toISOString();
+  const event = { v: 1, type, session_id: key.session_id, seq: row.seq, at, turn_id: row.turn_id, data };
+  return event as DurableEvent;
+}
+
+/** The event as one WebSocket message: a body too large for one is cut and says so. */
+export function toMessage(event: DurableEvent): string {
+  const whole = JSON.stringify(event);
+  if (Buffer.byteLength(whole) <= maxEventBytes) return whole;
+  if (event.type === "message.completed") {
+    return JSON.stringify({ ...event, data: { ...event.data, content: [], truncated: true } });
+  }
+  if (event.type === "tool.started") {
+    return JSON.stringify({ ...event, data: { ...event.data, input: {}, truncated: true } });
+  }
+  return whole;
+}

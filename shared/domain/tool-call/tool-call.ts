@@ -1,0 +1,117 @@
+import type { EntityItem } from "electrodb";
+import { rows, type Platform, type Table } from "../../data/service.ts";
+import type { Ids } from "../../ports/ids.ts";
+import type { Objects } from "../../ports/objects.ts";
+import type { Sockets } from "../../ports/sockets.ts";
+import type { ToolUseBlock } from "../../protocol/content.ts";
+import { maxInlineBodyBytes } from "../../protocol/limits.ts";
+import type { Container } from "../container/container.ts";
+import { sendCommand } from "../container/command.ts";
+import type { Conversation } from "../conversation/conversation.ts";
+import type { SessionKey } from "../timeline/row.ts";
+import { objectKey, readTimeline, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
+import { toolUses } from "../turn/turn.decisions.ts";
+import { deadlineOf, timeoutOf } from "./tool-call.decisions.ts";
+
+export type ToolCall = EntityItem<Platform["entities"]["toolCall"]>;
+
+interface NewCalls {
+  turn_id: string;
+  step: number;
+  asked_at_seq: number;
+  epoch: number;
+}
+
+/** The rows of a step's calls, for the transaction that commits the step. */
+export function createCalls(
+  entities: TransactionEntities,
+  key: SessionKey,
+  calls: ToolUseBlock[],
+  nonces: string[],
+  of: NewCalls,
+  now: number,
+): TransactionItem[] {
+  return calls.map((call, index) => {
+    const timeout_ms = timeoutOf(call);
+    return entities.toolCall
+      .create({
+        ...key, ...of, call_id: call.id, name: call.name, state: "pending",
+        nonce: nonces[index] ?? "", timeout_ms, deadline_at: deadlineOf(timeout_ms, now), created_at: now,
+      })
+      .commit();
+  });
+}
+
+/** Holds only while the call is pending: the first result wins. */
+export function completeCall(
+  entities: TransactionEntities,
+  call: ToolCall,
+  proof: { nonce: string; epoch: number } | null,
+): TransactionItem {
+  const { tenant_id, session_id, turn_id, step, call_id } = call;
+  return entities.toolCall
+    .patch({ tenant_id, session_id, turn_id, step, call_id })
+    .set({ state: "completed" })
+    .where(({ state, nonce, epoch }, { eq }) =>
+      proof ? `${eq(state, "pending")} AND ${eq(nonce, proof.nonce)} AND ${eq(epoch, proof.epoch)}` : eq(state, "pending"),
+    )
+    .commit();
+}
+
+/** The call of the running step; null where it is none of it. */
+export async function findCall(table: Table, conversation: Conversation, callId: string): Promise<ToolCall | null> {
+  const { tenant_id, session_id, turn_id, step } = conversation;
+  if (conversation.phase !== "tools" || !turn_id) return null;
+  const found = await rows(table)
+    .entities.toolCall.get({ tenant_id, session_id, turn_id, step: step - 1, call_id: callId })
+    .go({ consistent: true });
+  return found.data;
+}
+
+export async function pendingCalls(table: Table, conversation: Conversation): Promise<ToolCall[]> {
+  const { tenant_id, session_id, turn_id, step } = conversation;
+  if (conversation.phase !== "tools" || !turn_id) return [];
+  const found = await rows(table)
+    .entities.toolCall.query.bySession({ tenant_id, session_id, turn_id, step: step - 1 })
+    .go({ pages: "all", consistent: true });
+  return found.data.filter((call) => call.state === "pending");
+}
+
+export interface DispatchDeps {
+  table: Table;
+  sockets: Pick<Sockets, "post">;
+  objects: Pick<Objects, "get" | "put" | "presignGet">;
+  ids: Pick<Ids, "uuid">;
+}
+
+async function inputsOf(deps: DispatchDeps, key: SessionKey, seq: number): Promise<Map<string, ToolUseBlock>> {
+  const page = await readTimeline(deps, key, { after: seq - 1, limit: 1 });
+  const [row] = page.rows;
+  const blocks = row?.kind === "message" ? toolUses(row.content) : [];
+  return new Map(blocks.map((block) => [block.id, block]));
+}
+
+async function place(deps: DispatchDeps, key: SessionKey, call: ToolCall, input: Record<string, unknown>) {
+  const text = JSON.stringify(input);
+  if (Buffer.byteLength(text) <= maxInlineBodyBytes) return { input, input_url: null };
+  const object = objectKey(key, "inputs", `${call.turn_id}-${call.call_id}.json`);
+  await deps.objects.put(object, text, "application/json");
+  return { input: null, input_url: await deps.objects.presignGet(object, 3600) };
+}
+
+/** Hands pending calls to the sandbox. Sending one twice is harmless: it runs at most once per epoch and id. */
+export async function dispatchCalls(deps: DispatchDeps, container: Container, calls: ToolCall[]): Promise<void> {
+  const key = { tenant_id: container.tenant_id, session_id: container.session_id };
+  const mine = calls.filter((call) => call.epoch === container.epoch);
+  const [first] = mine;
+  if (!first) return;
+  const inputs = await inputsOf(deps, key, first.asked_at_seq);
+  for (const call of mine) {
+    const block = inputs.get(call.call_id);
+    if (!block) continue;
+    const { call_id, nonce, name, timeout_ms } = call;
+    const placed = await place(deps, key, call, block.input);
+    const sent = await sendCommand(deps, container, { type: "tool.run", call_id, nonce, name, timeout_ms, ...placed });
+    if (!sent) return;
+  }
+}

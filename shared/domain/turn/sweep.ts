@@ -1,0 +1,35 @@
+import { rows, type Table } from "../../data/service.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Log } from "../../ports/log.ts";
+import type { WorkQueue } from "../../ports/work-queue.ts";
+import { dueShards } from "../conversation/conversation.ts";
+import { wake } from "./turn.ts";
+
+export interface SweepDeps {
+  table: Table;
+  queue: WorkQueue;
+  clock: Pick<Clock, "now">;
+  log: Log;
+}
+
+/** One sweep wakes at most so many sessions of a shard: the next one is a minute away. */
+const maxPerShard = 500;
+
+async function sweepShard(deps: SweepDeps, shard: string, now: number): Promise<number> {
+  const found = await rows(deps.table)
+    .entities.conversation.query.dueForWakeUp({ due_shard: shard })
+    .lte({ due_at: now })
+    .go({ limit: maxPerShard, pages: "all" });
+  for (const { tenant_id, session_id } of found.data) await wake(deps, { tenant_id, session_id });
+  return found.data.length;
+}
+
+/** The last resort: wakes every session that should have moved by now. A wake-up too many does nothing. */
+export async function sweep(deps: SweepDeps): Promise<number> {
+  const now = deps.clock.now();
+  const shards = Array.from({ length: dueShards }, (_, shard) => String(shard));
+  const counts = await Promise.all(shards.map((shard) => sweepShard(deps, shard, now)));
+  const count = counts.reduce((sum, one) => sum + one, 0);
+  if (count > 0) deps.log.info("swept", { count });
+  return count;
+}
