@@ -1,0 +1,19 @@
+import * as z from "zod";
+import { openPreview } from "../../../shared/domain/preview/preview.ts";
+import { OpenPreviewAnswer, OpenPreviewRequest } from "../../../shared/protocol/http.ts";
+import { route } from "../deps.ts";
+
+export const previewRoutes = [
+  route({
+    method: "POST",
+    path: "/sessions/{session_id}/preview",
+    needs: "user",
+    params: z.object({ session_id: z.string() }),
+    body: OpenPreviewRequest,
+    answers: { 201: OpenPreviewAnswer },
+    run: async ({ input, actor, deps }) => {
+      const key = { tenant_id: actor.tenantId, session_id: input.params.session_id };
+      return { status: 201, body: await openPreview(deps, key, input.body.port) };
+    },
+  }),
+];

@@ -1,0 +1,13 @@
+import { issueTicket } from "../../../shared/domain/connection/ws-ticket.ts";
+import { TicketAnswer } from "../../../shared/protocol/http.ts";
+import { route } from "../deps.ts";
+
+export const ticketRoutes = [
+  route({
+    method: "POST",
+    path: "/ws-tickets",
+    needs: "user",
+    answers: { 201: TicketAnswer },
+    run: async ({ actor, deps }) => ({ status: 201, body: await issueTicket(deps, actor) }),
+  }),
+];

@@ -1,0 +1,8 @@
+import { readEnvironment } from "../../shared/config/env.ts";
+import type { DisconnectDeps } from "../kit/disconnect.ts";
+import { liveLog, liveQueue, liveTable } from "./parts.ts";
+
+export function liveDisconnect(): DisconnectDeps {
+  const env = readEnvironment("disconnect", process.env);
+  return { table: liveTable(env.TABLE_NAME), queue: liveQueue(env.WORK_QUEUE_URL), log: liveLog("disconnect") };
+}

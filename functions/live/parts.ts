@@ -1,0 +1,37 @@
+import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagementapi";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { s3Objects } from "../../shared/adapters/objects-s3.ts";
+import { apiGatewaySockets } from "../../shared/adapters/sockets-api-gateway.ts";
+import { systemClock } from "../../shared/adapters/system-clock.ts";
+import { sqsWorkQueue } from "../../shared/adapters/work-queue-sqs.ts";
+import type { Table } from "../../shared/data/service.ts";
+import { jsonLog } from "../../shared/log.ts";
+import type { Log } from "../../shared/ports/log.ts";
+import type { Objects } from "../../shared/ports/objects.ts";
+import type { Sockets } from "../../shared/ports/sockets.ts";
+import type { WorkQueue } from "../../shared/ports/work-queue.ts";
+
+/** The parts that several processes are put together from: one function each, so that a bundle holds only its own. */
+export function liveTable(name: string, dynamo = new DynamoDBClient({})): Table {
+  const marshallOptions = { removeUndefinedValues: true };
+  return { client: DynamoDBDocumentClient.from(dynamo, { marshallOptions }), name };
+}
+
+export function liveLog(process: string): Log {
+  return jsonLog({ process, clock: systemClock, write: (line) => globalThis.process.stdout.write(line) });
+}
+
+export function liveQueue(url: string): WorkQueue {
+  return sqsWorkQueue(new SQSClient({}), url);
+}
+
+export function liveSockets(endpoint: string, log: Log): Sockets {
+  return apiGatewaySockets(new ApiGatewayManagementApiClient({ endpoint }), log);
+}
+
+export function liveObjects(bucket: string): Objects {
+  return s3Objects(new S3Client({}), bucket);
+}

@@ -1,0 +1,22 @@
+import { LambdaClient } from "@aws-sdk/client-lambda";
+import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { hmacPreviewCapabilities } from "../../shared/adapters/preview-capabilities.ts";
+import { lambdaPreviewRelay } from "../../shared/adapters/preview-relay-lambda.ts";
+import { secretReader } from "../../shared/adapters/secrets.ts";
+import { systemClock } from "../../shared/adapters/system-clock.ts";
+import { readEnvironment } from "../../shared/config/env.ts";
+import type { FrontDeps } from "../kit/preview.ts";
+import { liveLog, liveTable } from "./parts.ts";
+
+export function livePreviewFront(): FrontDeps {
+  const env = readEnvironment("previewFront", process.env);
+  const secrets = secretReader(new SecretsManagerClient({}), systemClock);
+  return {
+    table: liveTable(env.TABLE_NAME),
+    clock: systemClock,
+    capabilities: hmacPreviewCapabilities(() => secrets.text(env.PREVIEW_SECRET_ID)),
+    previewOrigin: env.PREVIEW_ORIGIN,
+    relay: lambdaPreviewRelay(new LambdaClient({}), env.PREVIEW_RELAY_FUNCTION),
+    log: liveLog("preview-front"),
+  };
+}

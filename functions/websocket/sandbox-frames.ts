@@ -1,0 +1,86 @@
+import { recordCheckpoint, recordPush } from "../../shared/domain/checkpoint/report.ts";
+import type { Connection } from "../../shared/domain/connection/connection.ts";
+import { greet, linkOf, markAlive, markFailed, markReady, markStopping, type LinkDeps } from "../../shared/domain/container/link.ts";
+import { grantUpload } from "../../shared/domain/container/upload.ts";
+import { announceLive } from "../../shared/domain/timeline/announce.ts";
+import { receiveResult } from "../../shared/domain/tool-call/receive-result.ts";
+import type { Objects } from "../../shared/ports/objects.ts";
+import type { SandboxTokens } from "../../shared/ports/tokens.ts";
+import { SandboxFrame, sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
+import type { FrameTable, Handled, Link, SocketKitDeps } from "../kit/websocket.ts";
+
+export interface SandboxFrameDeps extends SocketKitDeps, Omit<LinkDeps, "sockets" | "objects" | "clock" | "log" | "table"> {
+  objects: Objects;
+  sandboxTokens: SandboxTokens;
+}
+
+const done: Handled = { result: {} };
+
+/** What a supervisor's frames do, all within the one session and epoch of its link. */
+const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
+  "sandbox.hello": async (deps, frame, connection) => {
+    await greet(deps, linkOf(connection), frame);
+    return done;
+  },
+  "sandbox.ready": async (deps, frame, connection) => {
+    await markReady(deps, linkOf(connection), frame);
+    return done;
+  },
+  "sandbox.failed": async (deps, frame, connection) => {
+    await markFailed(deps, linkOf(connection), frame.message);
+    return done;
+  },
+  "sandbox.heartbeat": async (deps, _frame, connection) => {
+    if (await markAlive(deps, linkOf(connection))) return done;
+    return { ...done, afterwards: () => deps.sockets.close(connection.connection_id) };
+  },
+  "sandbox.tool_output": async (deps, { call_id, offset, text }, connection) => {
+    await announceLive(deps, keyOf(connection), { type: "tool.output", data: { call_id, offset, text } });
+    return done;
+  },
+  "sandbox.tool_completed": async (deps, frame, connection) => {
+    const { type: _type, frame_id: _id, ...result } = frame;
+    await receiveResult(deps, linkOf(connection), result);
+    return done;
+  },
+  "sandbox.checkpoint_taken": async (deps, frame, connection) => {
+    await recordCheckpoint(deps, linkOf(connection), frame);
+    return done;
+  },
+  "sandbox.checkpoint_pushed": async (deps, { commit, branch }, connection) => {
+    await recordPush(deps, linkOf(connection), { commit, branch });
+    return done;
+  },
+  "sandbox.upload_request": async (deps, { purpose, length, sha256 }, connection) => ({
+    result: await grantUpload(deps.objects, linkOf(connection), { purpose, length, sha256 }),
+  }),
+  "sandbox.files_changed": async (deps, { by, changes, more }, connection) => {
+    await announceLive(deps, keyOf(connection), { type: "file.changed", data: { by, changes, more } });
+    return done;
+  },
+  "sandbox.port_opened": async (deps, { port }, connection) => {
+    await announceLive(deps, keyOf(connection), { type: "preview.ready", data: { port } });
+    return done;
+  },
+  "sandbox.renew_token": async (deps, _frame, connection) => {
+    const { key, epoch } = linkOf(connection);
+    const minted = await deps.sandboxTokens.mint({ tenantId: key.tenant_id, sessionId: key.session_id, epoch });
+    return { result: { token: minted.token, expires_in: minted.expiresInSeconds } };
+  },
+  "sandbox.stopping": async (deps, frame, connection) => {
+    await markStopping(deps, linkOf(connection), frame.reason);
+    return done;
+  },
+};
+
+function keyOf(connection: Connection) {
+  return linkOf(connection).key;
+}
+
+export const sandboxLink: Link<SandboxFrame, SandboxFrameDeps> = {
+  kind: "sandbox",
+  schema: SandboxFrame,
+  types: sandboxFrameTypes,
+  echo: "frame_id",
+  frames,
+};

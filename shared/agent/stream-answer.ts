@@ -1,0 +1,139 @@
+import { transition, type Conversation } from "../domain/conversation/conversation.ts";
+import { deliver, subscribersOf } from "../domain/connection/connection.ts";
+import type { SessionKey } from "../domain/timeline/row.ts";
+import { leaseMs, renewLease, type Claim } from "../domain/turn/turn.decisions.ts";
+import type { ModelEvent, ModelRequest } from "../ports/model.ts";
+import { DeltaRelay } from "./relay.ts";
+import type { StepDeps } from "./step-deps.ts";
+
+type Completed = Extract<ModelEvent, { type: "completed" }>;
+
+/** While it streams, the worker looks this often for new watchers, and whether the step is still its own. */
+const lookEveryMs = 500;
+
+/** The step was taken over: whatever the model says now is nobody's. */
+export class LeaseLost extends Error {}
+
+interface Streaming {
+  key: SessionKey;
+  claim: Claim;
+  relay: DeltaRelay;
+  watchers: Set<string>;
+  abort: AbortController;
+  leaseUntil: number;
+}
+
+async function greetNewWatchers(deps: StepDeps, streaming: Streaming): Promise<void> {
+  const { key, watchers, relay } = streaming;
+  const now = await subscribersOf(deps, key);
+  const fresh = now.filter((connectionId) => !watchers.has(connectionId));
+  watchers.clear();
+  for (const connectionId of now) watchers.add(connectionId);
+  if (fresh.length > 0) await deliver(deps, key, fresh, relay.replay());
+}
+
+async function keepLease(deps: StepDeps, streaming: Streaming): Promise<void> {
+  const now = deps.clock.now();
+  if (streaming.leaseUntil - now > (leaseMs * 2) / 3) return;
+  const renewed = await transition(deps, streaming.key, (current: Conversation, at) => renewLease(current, streaming.claim, at));
+  if (renewed.kind !== "committed") return streaming.abort.abort(new LeaseLost());
+  streaming.leaseUntil = now + leaseMs;
+}
+
+/** Runs beside the stream until it ends. */
+async function look(deps: StepDeps, streaming: Streaming, ended: AbortSignal): Promise<void> {
+  while (!ended.aborted) {
+    await deps.clock.sleep(lookEveryMs);
+    if (ended.aborted) return;
+    await Promise.all([greetNewWatchers(deps, streaming), keepLease(deps, streaming)]);
+  }
+}
+
+/** Sends deltas in the background: a slow watcher never slows the stream down. */
+class Sender {
+  private sending: Promise<void> = Promise.resolve();
+  private timer: ReturnType<typeof setTimeout> | null = null;
+
+  private readonly deps: StepDeps;
+  private readonly streaming: Streaming;
+
+  constructor(deps: StepDeps, streaming: Streaming) {
+    this.deps = deps;
+    this.streaming = streaming;
+  }
+
+  schedule(): void {
+    if (this.timer) return;
+    const wait = this.streaming.relay.waitMs();
+    if (wait === 0) return this.flush();
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.flush();
+    }, wait);
+  }
+
+  async drain(): Promise<void> {
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    this.flush();
+    await this.sending;
+  }
+
+  private flush(): void {
+    const { relay, watchers, key } = this.streaming;
+    const messages = relay.flush();
+    if (messages.length === 0 || watchers.size === 0) return;
+    const to = [...watchers];
+    this.sending = this.sending.then(() => deliver(this.deps, key, to, messages)).catch(() => undefined);
+  }
+}
+
+export interface StreamOf {
+  key: SessionKey;
+  claim: Claim;
+  messageId: string;
+}
+
+/**
+ * One model call, streamed to the watchers while it runs. Answers with what the model completed; throws `ModelFailure`,
+ * or `LeaseLost` where another worker took the step meanwhile.
+ */
+export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: StreamOf): Promise<Completed> {
+  const { key, claim, messageId } = of;
+  const { turn_id, step, fence } = claim;
+  const relay = new DeltaRelay(deps.clock, key, { message_id: messageId, turn_id, step, fence });
+  const abort = new AbortController();
+  const watchers = new Set(await subscribersOf(deps, key));
+  const streaming: Streaming = { key, claim, relay, watchers, abort, leaseUntil: deps.clock.now() + leaseMs };
+  const sender = new Sender(deps, streaming);
+  const ended = new AbortController();
+  const looking = look(deps, streaming, ended.signal).catch((error: unknown) => {
+    deps.log.warn("look failed", { ...key, turn_id, error: error instanceof Error ? error.message : String(error) });
+  });
+  void looking;
+  try {
+    await deliver(deps, key, [...watchers], [relay.started()]);
+    return await consume(deps, request, streaming, sender);
+  } finally {
+    ended.abort();
+    await sender.drain();
+  }
+}
+
+async function consume(deps: StepDeps, request: ModelRequest, streaming: Streaming, sender: Sender): Promise<Completed> {
+  let completed: Completed | null = null;
+  const { abort, relay } = streaming;
+  try {
+    for await (const event of deps.model.stream(request, abort.signal)) {
+      if (event.type === "completed") completed = event;
+      else {
+        relay.add(event.block, event.index, event.text);
+        sender.schedule();
+      }
+    }
+  } catch (error) {
+    throw abort.signal.aborted ? abort.signal.reason : error;
+  }
+  if (!completed) throw new Error("the model's stream ended without an answer");
+  return completed;
+}
