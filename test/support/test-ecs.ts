@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { randomBytes, randomUUID } from "node:crypto";
 import { ECSClient, RunTaskCommand, type RunTaskCommandInput } from "@aws-sdk/client-ecs";
 import { type Caller, localAccount } from "../../infra/local/contract.ts";
-import { createEcs, type EcsOptions } from "../../infra/local/ecs/ecs.ts";
+import { createEcs, type Ecs, type EcsOptions } from "../../infra/local/ecs/ecs.ts";
 import { findPrograms } from "../../infra/local/ecs/programs.ts";
 import type { ContainerDefinition, TaskDefinition } from "../../infra/local/ecs/task-definition.ts";
 import type { LogLine } from "../../infra/local/ecs/task-host.ts";
@@ -60,6 +60,8 @@ const testIds: Ids = {
 
 export const sandboxNetwork = { awsvpcConfiguration: { subnets: ["subnet-a", "subnet-b"], securityGroups: ["sg-a"] } };
 
+const running = new Set<{ stop(): Promise<void> }>();
+
 /** The emulated ECS behind the real client, and everything it said. */
 export async function startTestEcs(options: Partial<EcsOptions> & { caller?: Caller } = {}) {
   const { caller = { roleId: "Turn", allows: () => true }, ...changes } = options;
@@ -67,7 +69,7 @@ export async function startTestEcs(options: Partial<EcsOptions> & { caller?: Cal
   const events: StateChangeEvent[] = [];
   const logs: LogLine[] = [];
   const heard = new EventEmitter().setMaxListeners(0);
-  const ecs = await createEcs({
+  const ecs: Ecs = await createEcs({
     clusters: [{ name: "Main", arn: arn("cluster/Main") }],
     taskDefinitions: [shellTask()],
     rootDirectory: directory,
@@ -108,7 +110,7 @@ export async function startTestEcs(options: Partial<EcsOptions> & { caller?: Cal
   }
 
   const eventsOf = (taskArn: string) => events.filter((event) => event.detail.taskArn === taskArn);
-  return {
+  const testEcs = {
     client,
     directory,
     events,
@@ -137,16 +139,25 @@ export async function startTestEcs(options: Partial<EcsOptions> & { caller?: Cal
       const taskId = taskArn.slice(taskArn.lastIndexOf("/") + 1);
       return askShell(join(directory, "tasks", taskId, "volumes", "sockets", `${container}.sock`), command);
     },
+    endpoint,
     async stop() {
+      running.delete(testEcs);
       await ecs.stop();
       client.destroy();
       await closeServer(server);
       await rm(directory, { recursive: true, force: true });
     },
   };
+  running.add(testEcs);
+  return testEcs;
 }
 
 export type TestEcs = Awaited<ReturnType<typeof startTestEcs>>;
+
+/** For `afterEach`: a test that failed must not leave its tasks behind. */
+export async function stopTestEcs(): Promise<void> {
+  await Promise.all([...running].map((ecs) => ecs.stop()));
+}
 
 export interface ShellResult {
   code: number;
