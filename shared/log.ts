@@ -25,10 +25,14 @@ const names = Object.keys(fieldNames) as (keyof LogFields)[];
 
 /** One JSON object a line: `level, at, process, message` and the allowed fields. */
 export function jsonLog(parts: { process: string; clock: Pick<Clock, "now">; write: (line: string) => void }): Log {
-  const line = (level: string) => (message: string, fields: LogFields = {}) => {
-    const known = Object.fromEntries(names.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])));
-    const at = new Date(parts.clock.now()).toISOString();
-    parts.write(`${JSON.stringify({ level, at, process: parts.process, message, ...known })}\n`);
-  };
+  const line =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) => {
+      const known = Object.fromEntries(
+        names.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])),
+      );
+      const at = new Date(parts.clock.now()).toISOString();
+      parts.write(`${JSON.stringify({ level, at, process: parts.process, message, ...known })}\n`);
+    };
   return { info: line("info"), warn: line("warn"), error: line("error") };
 }

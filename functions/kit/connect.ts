@@ -1,6 +1,6 @@
 import type { APIGatewayProxyWebsocketEventV2 } from "aws-lambda";
-import type { ConnectionDoor } from "../../shared/adapters/connection-door.ts";
 import { AppError, meaningOf } from "../../shared/errors.ts";
+import type { ConnectionDoor } from "../../shared/ports/connection-door.ts";
 import type { Log } from "../../shared/ports/log.ts";
 import type { TokenVerifier } from "../../shared/ports/tokens.ts";
 import { bearerOf } from "./authenticate.ts";

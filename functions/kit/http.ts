@@ -57,7 +57,8 @@ async function runRoute<Deps extends HttpKitDeps>(
   progress: Progress,
 ): Promise<Response> {
   const { needs, body, query, params } = definition;
-  if (needs !== "public") progress.actor = await authenticate(deps.verifier, context.req.header("authorization"), needs);
+  if (needs !== "public")
+    progress.actor = await authenticate(deps.verifier, context.req.header("authorization"), needs);
   const json = body ? await bodyOf(context) : undefined;
   const input = {
     params: parse(params, "path", () => context.req.param()),

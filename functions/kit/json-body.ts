@@ -22,7 +22,8 @@ function isTooDeep(text: string): boolean {
 
 /** A request's body as JSON; an absent one is `{}`, since every body of this API is an object. */
 export function parseJsonBody(text: string, contentType: string | undefined): unknown {
-  if (Buffer.byteLength(text) > maxBodyBytes) throw new AppError("payload_too_large", `a body holds at most ${maxBodyBytes} bytes`);
+  if (Buffer.byteLength(text) > maxBodyBytes)
+    throw new AppError("payload_too_large", `a body holds at most ${maxBodyBytes} bytes`);
   if (text.trim() === "") return {};
   if (contentType !== undefined && !/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(contentType)) {
     throw new AppError("bad_request", "the body must be application/json");

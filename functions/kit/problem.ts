@@ -17,6 +17,9 @@ export function problemOf(error: AppError, requestId: string): Problem {
 }
 
 export function validationFailed(error: z.ZodError, part: string): AppError {
-  const issues = error.issues.map((issue) => ({ path: [part, ...issue.path.map(String)].join("."), message: issue.message }));
+  const issues = error.issues.map((issue) => ({
+    path: [part, ...issue.path.map(String)].join("."),
+    message: issue.message,
+  }));
   return new AppError("validation_failed", undefined, { cause: error, issues });
 }

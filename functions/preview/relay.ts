@@ -1,4 +1,6 @@
-import { relayRequest } from "../../shared/adapters/preview-relay-http.ts";
 import { RelayRequest, type RelayAnswer } from "../../shared/protocol/relay.ts";
+import { livePreviewRelay } from "../live/preview-relay.ts";
 
-export const handler = (event: unknown): Promise<RelayAnswer> => relayRequest(RelayRequest.parse(event));
+const { relay } = livePreviewRelay();
+
+export const handler = (event: unknown): Promise<RelayAnswer> => relay(RelayRequest.parse(event));

@@ -8,18 +8,10 @@ import {
 import { connectionKey, ticketKey } from "../data/keys.ts";
 import { digestOf } from "../digest.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Actor, SandboxIdentity } from "../ports/tokens.ts";
+import type { ConnectionDoor } from "../ports/connection-door.ts";
 
 /** API Gateway ends every connection after two hours. */
 const connectionSeconds = 2 * 3600;
-
-/** Writes connections with the plain client: `connect` has no room for ElectroDB. */
-export interface ConnectionDoor {
-  /** Burns the ticket and writes its connection in one transaction; false where the ticket is not good (any more). */
-  enterByTicket(connectionId: string, ticket: string): Promise<boolean>;
-  enterUser(connectionId: string, actor: Actor): Promise<void>;
-  enterSandbox(connectionId: string, sandbox: SandboxIdentity): Promise<void>;
-}
 
 type Item = Record<string, AttributeValue>;
 
@@ -37,6 +29,7 @@ function connectionItem(connectionId: string, nowMs: number, fields: Item): Item
   };
 }
 
+/** Writes connections with the plain client: `connect` has no room for ElectroDB. */
 export function dynamoConnectionDoor(client: DynamoDBClient, tableName: string, clock: Pick<Clock, "now">): ConnectionDoor {
   const create = (item: Item) => ({
     Put: { TableName: tableName, Item: item, ConditionExpression: "attribute_not_exists(pk)" },

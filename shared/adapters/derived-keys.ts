@@ -29,7 +29,9 @@ export async function signingPair(secret: string, use: KeyUse): Promise<SigningP
 
 export function derivedBootSecrets(secret: SecretText): BootSecrets {
   const bootSecret = async (sessionId: string, epoch: number) =>
-    createHmac("sha256", derive(await secret(), "boot")).update(`${sessionId}|${epoch}`).digest("base64url");
+    createHmac("sha256", derive(await secret(), "boot"))
+      .update(`${sessionId}|${epoch}`)
+      .digest("base64url");
   return {
     derive: bootSecret,
     matches: async (presented, sessionId, epoch) => equalSecrets(presented, await bootSecret(sessionId, epoch)),

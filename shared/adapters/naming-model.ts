@@ -1,4 +1,4 @@
-import type { Anthropic } from "@anthropic-ai/sdk";
+import type { Anthropic, BaseAnthropic } from "@anthropic-ai/sdk";
 import { validNames } from "../agent/names.ts";
 import { factsOf } from "../config/models.ts";
 import type { Names, Naming } from "../ports/naming.ts";
@@ -22,7 +22,7 @@ const outputSchema = {
 
 /** Asks the small model for a title and a branch. `maxRetries: 0`: a slug is better than a late name. */
 export class ModelNaming implements Naming {
-  readonly #client: Anthropic;
+  readonly #client: BaseAnthropic;
   readonly #model: string;
 
   constructor(options: { apiKey: ApiKey; model: string; baseUrl?: string | null }) {
@@ -33,7 +33,10 @@ export class ModelNaming implements Naming {
   async suggest(prompt: string, budgetMs: number): Promise<Names | null> {
     try {
       const signal = AbortSignal.timeout(Math.max(1, budgetMs));
-      const answer = await this.#client.messages.create(this.#request(prompt), { signal });
+      const answer = await this.#client.post<Anthropic.Message>("/v1/messages", {
+        body: this.#request(prompt),
+        signal,
+      });
       const text = answer.content.find((block) => block.type === "text")?.text;
       return answer.stop_reason === "end_turn" && text !== undefined ? validNames(JSON.parse(text)) : null;
     } catch {

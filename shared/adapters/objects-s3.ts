@@ -1,4 +1,10 @@
-import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3ServiceException, type S3Client } from "@aws-sdk/client-s3";
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3ServiceException,
+  type S3Client,
+} from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { Objects } from "../ports/objects.ts";
 
@@ -31,7 +37,13 @@ export function s3Objects(client: S3Client, bucket: string): Objects {
 
     async presignPut(key, length, sha256, expiresInSeconds) {
       const checksum = Buffer.from(sha256, "hex").toString("base64");
-      const command = new PutObjectCommand({ Bucket: bucket, Key: key, ContentLength: length, ChecksumSHA256: checksum, IfNoneMatch: "*" });
+      const command = new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        ContentLength: length,
+        ChecksumSHA256: checksum,
+        IfNoneMatch: "*",
+      });
       const url = await getSignedUrl(client, command, {
         expiresIn: expiresInSeconds,
         // Left to itself the presigner moves it into the query, where it is signed but never compared by some stores.
@@ -46,7 +58,8 @@ async function nullWhereMissing<T>(read: () => Promise<T>): Promise<T | null> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404 && error.name !== "NoSuchBucket") return null;
+    if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404 && error.name !== "NoSuchBucket")
+      return null;
     throw error;
   }
 }

@@ -17,7 +17,11 @@ interface Cached {
 }
 
 /** Reads Secrets Manager and keeps what it read for five minutes; readers at the same time share one request. */
-export function secretReader(client: SecretsManagerClient, clock: Pick<Clock, "now">, ttlMs = defaultTtlMs): SecretReader {
+export function secretReader(
+  client: SecretsManagerClient,
+  clock: Pick<Clock, "now">,
+  ttlMs = defaultTtlMs,
+): SecretReader {
   const cache = new Map<string, Cached>();
 
   function read(secretId: string): Promise<string> {

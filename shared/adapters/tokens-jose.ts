@@ -27,7 +27,12 @@ const keyCacheMs = 5 * 60 * 1000;
 /** What differs between the two kinds; both the audience and the type keep one from passing for the other. */
 const kinds = {
   user: { audience: "platform", typ: "at+jwt", seconds: accessTokenSeconds, claims: ["sub", "tenant", "role"] },
-  sandbox: { audience: "sandbox", typ: "sandbox+jwt", seconds: sandboxTokenSeconds, claims: ["sub", "tenant", "epoch"] },
+  sandbox: {
+    audience: "sandbox",
+    typ: "sandbox+jwt",
+    seconds: sandboxTokenSeconds,
+    claims: ["sub", "tenant", "epoch"],
+  },
 } as const satisfies Record<KeyUse, { audience: string; typ: string; seconds: number; claims: readonly string[] }>;
 
 interface SignerParts {

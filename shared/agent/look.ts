@@ -33,11 +33,13 @@ async function failCalls(deps: StepDeps, key: SessionKey, turnId: string, doomed
   const lost = doomed.some(({ fate }) => fate.lost);
   const outcome = await transition(deps, key, (current, now) => {
     const completed = completeCalls(current, turnId, doomed.map(resultOf), now);
-    return completed && {
-      ...completed,
-      change: { ...completed.change, ...(lost ? { losses: current.losses + 1 } : {}) },
-      extra: (entities) => doomed.map(({ call }) => completeCall(entities, call, null)),
-    };
+    return (
+      completed && {
+        ...completed,
+        change: { ...completed.change, ...(lost ? { losses: current.losses + 1 } : {}) },
+        extra: (entities) => doomed.map(({ call }) => completeCall(entities, call, null)),
+      }
+    );
   });
   // Refused: a real result was first for one of them. The next look sees what is left.
   if (outcome.kind !== "committed") return;
@@ -54,7 +56,10 @@ async function noticeLoss(deps: StepDeps, container: Container | null): Promise<
 }
 
 async function watchTools(deps: StepDeps, key: SessionKey, conversation: Conversation, hops: number): Promise<void> {
-  const [calls, container] = await Promise.all([pendingCalls(deps.table, conversation), latestContainer(deps.table, key)]);
+  const [calls, container] = await Promise.all([
+    pendingCalls(deps.table, conversation),
+    latestContainer(deps.table, key),
+  ]);
   const now = deps.clock.now();
   await noticeLoss(deps, container);
   const fates = calls.map((call) => ({ call, fate: fateOf(call, container, conversation.checkpoint, now) }));
@@ -93,7 +98,9 @@ export async function lookAtSession(deps: StepDeps, wakeUp: WakeUp): Promise<voi
     case "end_turn": {
       const pending = conversation.phase === "checkpoint";
       await closeTurn(
-        deps, key, conversation.turn_id ?? "",
+        deps,
+        key,
+        conversation.turn_id ?? "",
         (current) => {
           const again = nextMove(current, deps.clock.now());
           return again.kind === "end_turn" ? again.ending : null;

@@ -83,7 +83,9 @@ export function uniqueBranch(branch: string, existing: Iterable<string>): string
     return !taken.has(lower) && !folders.has(lower) && !foldersOf(lower).some((folder) => taken.has(folder));
   };
   // A taken name on the way (`a` for `a/b`) is not helped by a number at the end, so the slashes go first.
-  const base = foldersOf(branch.toLowerCase()).some((folder) => taken.has(folder)) ? branch.replaceAll("/", "-") : branch;
+  const base = foldersOf(branch.toLowerCase()).some((folder) => taken.has(folder))
+    ? branch.replaceAll("/", "-")
+    : branch;
   let candidate = base;
   for (let number = 2; !isFree(candidate); number += 1) candidate = numbered(base, number);
   return candidate;

@@ -76,7 +76,9 @@ export class DeltaRelay {
 
   /** All that was handed out so far, from offset 0, for one that joined meanwhile. */
   replay(): string[] {
-    const sofar = [...this.blocks].flatMap(([index, block]) => this.cut(index, { ...block, text: block.text.slice(0, block.sent) }, 0));
+    const sofar = [...this.blocks].flatMap(([index, block]) =>
+      this.cut(index, { ...block, text: block.text.slice(0, block.sent) }, 0),
+    );
     return [this.started(), ...sofar];
   }
 
@@ -85,12 +87,16 @@ export class DeltaRelay {
     const messages: string[] = [];
     for (let offset = from; offset < block.text.length; offset += maxDeltaChars) {
       const text = block.text.slice(offset, offset + maxDeltaChars);
-      messages.push(this.frame({ type: "message.delta", data: { message_id, fence, block: block.block, index, offset, text } }));
+      messages.push(
+        this.frame({ type: "message.delta", data: { message_id, fence, block: block.block, index, offset, text } }),
+      );
     }
     return messages;
   }
 
-  private frame(event: Extract<Parameters<typeof liveEvent>[2], { type: "message.started" | "message.delta" }>): string {
+  private frame(
+    event: Extract<Parameters<typeof liveEvent>[2], { type: "message.started" | "message.delta" }>,
+  ): string {
     const live: LiveEvent = liveEvent(this.key, this.clock.now(), event, this.of.turn_id);
     return JSON.stringify(live);
   }

@@ -9,7 +9,15 @@ import { createCalls, dispatchCalls, pendingCalls } from "../domain/tool-call/to
 import { buildTranscript, InvalidTranscript } from "../domain/turn/transcript.ts";
 import { wake } from "../domain/turn/turn.ts";
 import {
-  checkpointWaitMs, claimStep, commitStep, failStep, postponeStep, toolUses, type Answer, type Claim, type StepResult,
+  checkpointWaitMs,
+  claimStep,
+  commitStep,
+  failStep,
+  postponeStep,
+  toolUses,
+  type Answer,
+  type Claim,
+  type StepResult,
 } from "../domain/turn/turn.decisions.ts";
 import { meter } from "../domain/usage/usage.ts";
 import { ModelFailure, type ModelRequest } from "../ports/model.ts";
@@ -50,7 +58,10 @@ async function requestOf(deps: StepDeps, key: SessionKey): Promise<{ request: Mo
   const { rows: log } = await readTimeline(deps, key, { after: 0 });
   const messages = buildTranscript(log, deps.turnModel);
   const { turnModel: model, system, tools } = deps;
-  return { request: { model, system, tools: [...tools], messages, maxTokens: maxOutputTokens }, seenHead: log.at(-1)?.seq ?? 0 };
+  return {
+    request: { model, system, tools: [...tools], messages, maxTokens: maxOutputTokens },
+    seenHead: log.at(-1)?.seq ?? 0,
+  };
 }
 
 async function ask(deps: StepDeps, step: Step): Promise<{ answer: Answer; modelRequestId: string | null }> {
@@ -67,32 +78,54 @@ async function ask(deps: StepDeps, step: Step): Promise<{ answer: Answer; modelR
   };
 }
 
-async function commit(deps: StepDeps, step: Step, answer: Answer, modelRequestId: string | null, container: Container | null) {
+async function commit(
+  deps: StepDeps,
+  step: Step,
+  answer: Answer,
+  modelRequestId: string | null,
+  container: Container | null,
+) {
   const { key, claim, conversation } = step;
   const workspace = isUp(container, deps.clock.now());
   const nonces = toolUses(answer.content).map(() => deps.ids.secret(16));
   const user_id = conversation.turn_user_id ?? "";
   const epoch = container?.epoch ?? conversation.epoch;
-  const outcome = await transition<StepResult>(
-    deps,
-    key,
-    (current, now) => {
-      const committed = commitStep(current, claim, answer, workspace, now);
-      const { turn_id, step: number } = claim;
-      return committed && {
+  const outcome = await transition<StepResult>(deps, key, (current, now) => {
+    const committed = commitStep(current, claim, answer, workspace, now);
+    const { turn_id, step: number } = claim;
+    return (
+      committed && {
         ...committed,
         extra: (entities, firstSeq) => [
-          ...meter(entities, key, { turn_id, step: number, user_id, usage: answer.usage, model_request_id: modelRequestId }, now),
-          ...createCalls(entities, key, committed.result.calls, nonces, { turn_id, step: number, asked_at_seq: firstSeq, epoch }, now),
+          ...meter(
+            entities,
+            key,
+            { turn_id, step: number, user_id, usage: answer.usage, model_request_id: modelRequestId },
+            now,
+          ),
+          ...createCalls(
+            entities,
+            key,
+            committed.result.calls,
+            nonces,
+            { turn_id, step: number, asked_at_seq: firstSeq, epoch },
+            now,
+          ),
         ],
-      };
-    },
-  );
+      }
+    );
+  });
   return outcome.kind === "committed" ? outcome : null;
 }
 
 /** After the commit: all of this may be lost, the watchdog and the sweeper bring it back. */
-async function follow(deps: StepDeps, key: SessionKey, conversation: Conversation, container: Container | null, hops: number) {
+async function follow(
+  deps: StepDeps,
+  key: SessionKey,
+  conversation: Conversation,
+  container: Container | null,
+  hops: number,
+) {
   if (conversation.phase === "tools") {
     const calls = await pendingCalls(deps.table, conversation);
     const ready = isUp(container, deps.clock.now()) ? container : await latestContainer(deps.table, key);
@@ -106,7 +139,12 @@ async function follow(deps: StepDeps, key: SessionKey, conversation: Conversatio
   if (conversation.phase === "model") await wake(deps, key, 0, hops + 1);
 }
 
-async function giveUp(deps: StepDeps, step: Step, error: { code: ErrorCode; message: string }, hops: number): Promise<void> {
+async function giveUp(
+  deps: StepDeps,
+  step: Step,
+  error: { code: ErrorCode; message: string },
+  hops: number,
+): Promise<void> {
   const { key, claim } = step;
   const workspace = await hasWorkspace(deps, key);
   const outcome = await transition(deps, key, (current, now) => failStep(current, claim, error, workspace, now));
@@ -147,7 +185,12 @@ async function recover(deps: StepDeps, step: Step, error: unknown, hops: number)
  * One step: claim it, stream one model call, commit it whole, hand out its calls, end. Everything that was not
  * committed is repeated by the next worker; nothing that was is.
  */
-export async function runStep(deps: StepDeps, key: SessionKey, conversation: Conversation, hops: number): Promise<void> {
+export async function runStep(
+  deps: StepDeps,
+  key: SessionKey,
+  conversation: Conversation,
+  hops: number,
+): Promise<void> {
   const claimed = await transition(deps, key, claimStep, conversation);
   if (claimed.kind !== "committed") return;
   const { turn_id, step: number, fence } = claimed.conversation;
@@ -155,7 +198,12 @@ export async function runStep(deps: StepDeps, key: SessionKey, conversation: Con
     deps.log.warn("no container", { ...key, turn_id, error: error instanceof Error ? error.message : String(error) });
     return null;
   });
-  const step: Step = { key, claim: { turn_id: turn_id ?? "", step: number, fence }, conversation: claimed.conversation, container };
+  const step: Step = {
+    key,
+    claim: { turn_id: turn_id ?? "", step: number, fence },
+    conversation: claimed.conversation,
+    container,
+  };
   try {
     const { answer, modelRequestId } = await ask(deps, step);
     const usable = await usableContainer(deps, step, answer);

@@ -35,7 +35,9 @@ async function greetNewWatchers(deps: StepDeps, streaming: Streaming): Promise<v
 async function keepLease(deps: StepDeps, streaming: Streaming): Promise<void> {
   const now = deps.clock.now();
   if (streaming.leaseUntil - now > (leaseMs * 2) / 3) return;
-  const renewed = await transition(deps, streaming.key, (current: Conversation, at) => renewLease(current, streaming.claim, at));
+  const renewed = await transition(deps, streaming.key, (current: Conversation, at) =>
+    renewLease(current, streaming.claim, at),
+  );
   if (renewed.kind !== "committed") return streaming.abort.abort(new LeaseLost());
   streaming.leaseUntil = now + leaseMs;
 }
@@ -120,7 +122,12 @@ export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: St
   }
 }
 
-async function consume(deps: StepDeps, request: ModelRequest, streaming: Streaming, sender: Sender): Promise<Completed> {
+async function consume(
+  deps: StepDeps,
+  request: ModelRequest,
+  streaming: Streaming,
+  sender: Sender,
+): Promise<Completed> {
   let completed: Completed | null = null;
   const { abort, relay } = streaming;
   try {

@@ -81,7 +81,8 @@ export async function startHttpPlatform() {
 
   async function send(method: string, path: string, body?: unknown, token?: string): Promise<HttpAnswer> {
     const headers = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
-    return call({ method, path, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    const [rawPath = "", query = ""] = path.split("?");
+    return call({ method, path: rawPath, query, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   }
 
   async function register(email = `${randomIds.uuid()}@example.com`): Promise<TokenAnswer> {

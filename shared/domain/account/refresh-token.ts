@@ -70,7 +70,10 @@ export async function rotate(deps: RefreshDeps, token: string): Promise<Owner & 
     await rows(deps.table)
       .entities.refreshToken.patch({ locator_hash })
       .set(change)
-      .where(({ secret_hash, revoked_at }, { eq, notExists }) => `${eq(secret_hash, family.secret_hash)} AND ${notExists(revoked_at)}`)
+      .where(
+        ({ secret_hash, revoked_at }, { eq, notExists }) =>
+          `${eq(secret_hash, family.secret_hash)} AND ${notExists(revoked_at)}`,
+      )
       .go();
   } catch (error) {
     if (isConditionFailure(error)) return reused(deps, locator_hash);
