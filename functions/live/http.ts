@@ -46,7 +46,7 @@ export function liveHttp(): HttpDeps {
     sockets: liveSockets(env.CONNECTIONS_URL, log),
     cursors: signedCursors(secrets.user),
     naming: new LambdaNaming({ client: new LambdaClient({}), functionName: env.NAMING_FUNCTION }),
-    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, secret: secrets.git }),
+    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: secrets.git }),
     fallbackNames,
     uniqueBranch,
     capabilities: hmacPreviewCapabilities(secrets.preview),

@@ -24,7 +24,7 @@ export function liveSandbox(): SandboxFrameDeps {
     clock,
     ids: randomIds,
     log,
-    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, secret: () => secrets.text(env.GIT_SECRET_ID) }),
+    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: () => secrets.text(env.GIT_SECRET_ID) }),
     sandboxTokens: joseSandboxTokens({
       secret: () => secrets.text(env.SANDBOX_SECRET_ID),
       issuer: env.TOKEN_ISSUER,

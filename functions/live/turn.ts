@@ -40,6 +40,6 @@ export function liveTurn(): StepDeps {
       securityGroup: env.SECURITY_GROUP,
     }),
     bootSecret: (sessionId, epoch) => boot.derive(sessionId, epoch),
-    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, secret: () => secrets.text(env.GIT_SECRET_ID) }),
+    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: () => secrets.text(env.GIT_SECRET_ID) }),
   };
 }

@@ -1,0 +1,60 @@
+import { RemovalPolicy } from "aws-cdk-lib";
+import { type Attribute, AttributeType, BillingMode, Table, TableEncryption } from "aws-cdk-lib/aws-dynamodb";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { Construct } from "constructs";
+import { tableKeys } from "../../shared/data/table.ts";
+import type { Use } from "./node-function.ts";
+
+export interface DataTableProps {
+  /** Keep the table when the stack goes, and refuse to delete it. */
+  readonly retain: boolean;
+}
+
+const text = (name: string): Attribute => ({ name, type: AttributeType.STRING });
+
+/** The one table and its indexes, built from the names that the entities use. No function may scan it. */
+export class DataTable extends Construct {
+  readonly table: Table;
+
+  constructor(scope: Construct, id: string, props: DataTableProps) {
+    super(scope, id);
+    this.table = new Table(this, "Table", {
+      partitionKey: text(tableKeys.partitionKey),
+      sortKey: text(tableKeys.sortKey),
+      timeToLiveAttribute: tableKeys.timeToLive,
+      billingMode: BillingMode.PAY_PER_REQUEST,
+      encryption: TableEncryption.DEFAULT,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      deletionProtection: props.retain,
+      removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    for (const [indexName, keys] of Object.entries(tableKeys.indexes)) {
+      this.table.addGlobalSecondaryIndex({
+        indexName,
+        partitionKey: text(keys.partitionKey),
+        sortKey: text(keys.sortKey),
+      });
+    }
+  }
+
+  forReading(): Use<"TABLE_NAME"> {
+    const indexArns = Object.keys(tableKeys.indexes).map((name) => `${this.table.tableArn}/index/${name}`);
+    return this.use(
+      new PolicyStatement({ actions: ["dynamodb:GetItem", "dynamodb:BatchGetItem"], resources: [this.table.tableArn] }),
+      new PolicyStatement({ actions: ["dynamodb:Query"], resources: [this.table.tableArn, ...indexArns] }),
+    );
+  }
+
+  /** Transactions need the single actions; there is no action of their own. */
+  forReadingAndWriting(): Use<"TABLE_NAME"> {
+    const writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"];
+    return this.use(
+      ...this.forReading().statements,
+      new PolicyStatement({ actions: writes, resources: [this.table.tableArn] }),
+    );
+  }
+
+  private use(...statements: PolicyStatement[]): Use<"TABLE_NAME"> {
+    return { variables: [["TABLE_NAME", this.table.tableName]], statements };
+  }
+}

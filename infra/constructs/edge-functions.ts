@@ -1,0 +1,88 @@
+import { Duration } from "aws-cdk-lib";
+import type { Construct } from "constructs";
+import { NodeFunction } from "./node-function.ts";
+import type { Platform } from "./platform.ts";
+
+/** Who calls over HTTP. */
+export function httpFunctions(scope: Construct, platform: Platform) {
+  const { settings, config, table, queue, bucket, sockets, secrets } = platform;
+  const naming = new NodeFunction(scope, "Naming", {
+    process: "naming",
+    settings,
+    timeout: Duration.seconds(10),
+    memoryMiB: 512,
+    uses: [secrets.forReadingModel()],
+    environment: { NAMING_MODEL: config.namingModel },
+  });
+  const http = new NodeFunction(scope, "Http", {
+    process: "http",
+    settings,
+    timeout: Duration.seconds(29),
+    memoryMiB: 1024,
+    uses: [
+      table.forReadingAndWriting(),
+      queue.forSending(),
+      bucket.forReadingAndWriting(),
+      sockets.forPosting(),
+      secrets.forReadingUser(),
+      secrets.forReadingSandbox(),
+      secrets.forReadingPreview(),
+      secrets.forReadingGit(),
+      naming.forInvoking("NAMING_FUNCTION"),
+    ],
+    environment: {
+      TOKEN_ISSUER: platform.api.apiEndpoint,
+      GIT_HOSTS: JSON.stringify(config.gitHosts),
+      PREVIEW_ORIGIN: platform.previewOrigin,
+      WEBSOCKET_URL: sockets.url,
+      TURN_MODEL: config.turnModel,
+      ALLOWED_ORIGINS: JSON.stringify(config.allowedOrigins),
+    },
+  });
+  return { naming, http };
+}
+
+/** Who holds a WebSocket: one function per trust boundary. */
+export function socketFunctions(scope: Construct, platform: Platform) {
+  const { settings, config, table, queue, bucket, sockets, secrets } = platform;
+  const connect = new NodeFunction(scope, "Connect", {
+    process: "connect",
+    settings,
+    timeout: Duration.seconds(10),
+    memoryMiB: 512,
+    uses: [table.forReadingAndWriting()],
+    environment: { TOKEN_ISSUER: platform.api.apiEndpoint, ALLOWED_ORIGINS: JSON.stringify(config.allowedOrigins) },
+  });
+  const disconnect = new NodeFunction(scope, "Disconnect", {
+    process: "disconnect",
+    settings,
+    timeout: Duration.seconds(10),
+    memoryMiB: 512,
+    uses: [table.forReadingAndWriting(), queue.forSending()],
+    environment: {},
+  });
+  const frames = new NodeFunction(scope, "Frames", {
+    process: "frames",
+    settings,
+    timeout: Duration.seconds(29),
+    memoryMiB: 1024,
+    uses: [table.forReadingAndWriting(), queue.forSending(), sockets.forPosting(), bucket.forReadingAndWriting()],
+    environment: {},
+  });
+  const sandbox = new NodeFunction(scope, "Sandbox", {
+    process: "sandbox",
+    settings,
+    timeout: Duration.seconds(29),
+    memoryMiB: 1024,
+    uses: [
+      table.forReadingAndWriting(),
+      queue.forSending(),
+      sockets.forPosting(),
+      bucket.forReadingAndWriting(),
+      secrets.forReadingSandbox(),
+      secrets.forReadingGit(),
+    ],
+    environment: { TOKEN_ISSUER: platform.api.apiEndpoint, GIT_HOSTS: JSON.stringify(config.gitHosts) },
+  });
+  return { connect, disconnect, frames, sandbox };
+}

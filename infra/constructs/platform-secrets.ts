@@ -1,0 +1,59 @@
+import { RemovalPolicy, Validations } from "aws-cdk-lib";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { Secret, type SecretStringGenerator } from "aws-cdk-lib/aws-secretsmanager";
+import { Construct } from "constructs";
+import type { Use } from "./node-function.ts";
+
+export interface PlatformSecretsProps {
+  readonly retain: boolean;
+}
+
+const generated: SecretStringGenerator = { passwordLength: 64, excludePunctuation: true };
+
+/** Functions get a secret's id in their environment and the right to read exactly that secret, never its value. */
+export class PlatformSecrets extends Construct {
+  /** Keys are derived from these four by HKDF. */
+  readonly user: Secret;
+  readonly sandbox: Secret;
+  readonly preview: Secret;
+  readonly git: Secret;
+  /** `{"api_key": "..."}`; the key is empty until the operator sets it. */
+  readonly model: Secret;
+
+  constructor(scope: Construct, id: string, props: PlatformSecretsProps) {
+    super(scope, id);
+    const removalPolicy = props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
+    const make = (name: string, description: string, generateSecretString: SecretStringGenerator): Secret =>
+      new Secret(scope, name, { description, generateSecretString, removalPolicy });
+
+    this.user = make("UserSecret", "Signs access tokens, tickets and cursors", generated);
+    this.sandbox = make("SandboxSecret", "Signs boot secrets and sandbox tokens", generated);
+    this.preview = make("PreviewSecret", "Signs preview capabilities", generated);
+    this.git = make("GitSecret", "Signs push tokens of git hosts that trust the platform", generated);
+    this.model = make("ModelSecret", 'Set to {"api_key": "..."} after the first deployment', {
+      ...generated,
+      secretStringTemplate: JSON.stringify({ api_key: "" }),
+      generateStringKey: "unused",
+    });
+    for (const secret of [this.user, this.sandbox, this.preview, this.git, this.model]) {
+      Validations.of(secret).acknowledge({
+        id: "AwsSolutions-SMG4",
+        reason:
+          "An operator rotates it with put-secret-value: a rotation function would be one more holder of every key.",
+      });
+    }
+  }
+
+  forReadingUser = (): Use<"USER_SECRET_ID"> => reading("USER_SECRET_ID", this.user);
+  forReadingSandbox = (): Use<"SANDBOX_SECRET_ID"> => reading("SANDBOX_SECRET_ID", this.sandbox);
+  forReadingPreview = (): Use<"PREVIEW_SECRET_ID"> => reading("PREVIEW_SECRET_ID", this.preview);
+  forReadingGit = (): Use<"GIT_SECRET_ID"> => reading("GIT_SECRET_ID", this.git);
+  forReadingModel = (): Use<"MODEL_SECRET_ID"> => reading("MODEL_SECRET_ID", this.model);
+}
+
+function reading<Name extends string>(variable: Name, secret: Secret): Use<Name> {
+  return {
+    variables: [[variable, secret.secretArn]],
+    statements: [new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secret.secretArn] })],
+  };
+}

@@ -1,0 +1,29 @@
+import { CfnOutput } from "aws-cdk-lib";
+import { ApiMapping, DomainName, type HttpApi, type HttpStage } from "aws-cdk-lib/aws-apigatewayv2";
+import { Certificate } from "aws-cdk-lib/aws-certificatemanager";
+import { Construct } from "constructs";
+
+export interface PreviewDomainProps {
+  readonly api: HttpApi;
+  readonly stage: HttpStage;
+  /** `preview.example.net`: every preview is a name right below it. */
+  readonly domain: string;
+  /** Of a certificate for `*.<domain>`, in the stack's region. */
+  readonly certificateArn: string;
+}
+
+/** The wildcard name of previews. Its DNS record (`*.<domain>` to the target put out here) is the operator's to set. */
+export class PreviewDomain extends Construct {
+  constructor(scope: Construct, id: string, props: PreviewDomainProps) {
+    super(scope, id);
+    const domainName = new DomainName(this, "Name", {
+      domainName: `*.${props.domain}`,
+      certificate: Certificate.fromCertificateArn(this, "Certificate", props.certificateArn),
+    });
+    new ApiMapping(this, "Mapping", { api: props.api, stage: props.stage, domainName });
+    new CfnOutput(this, "Target", {
+      value: domainName.regionalDomainName,
+      description: `Where the DNS name *.${props.domain} must point`,
+    });
+  }
+}

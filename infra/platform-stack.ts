@@ -1,0 +1,131 @@
+import { CfnOutput, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
+import type { RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { Construct } from "constructs";
+import { sandboxFrameTypes } from "../shared/protocol/sandbox-frame.ts";
+import { DataTable } from "./constructs/data-table.ts";
+import { DeadLetterAlarm } from "./constructs/dead-letter-alarm.ts";
+import { httpFunctions, socketFunctions } from "./constructs/edge-functions.ts";
+import { OneFunctionApi } from "./constructs/http-api.ts";
+import { Network } from "./constructs/network.ts";
+import { ObjectsBucket } from "./constructs/objects-bucket.ts";
+import type { Platform } from "./constructs/platform.ts";
+import { PlatformSecrets } from "./constructs/platform-secrets.ts";
+import { PreviewDomain } from "./constructs/preview-domain.ts";
+import { previewFunctions } from "./constructs/preview-functions.ts";
+import { SandboxTask } from "./constructs/sandbox-task.ts";
+import { SweeperSchedule, TaskStateRule } from "./constructs/triggers.ts";
+import { FrameApi } from "./constructs/websocket-api.ts";
+import { deadLetterTimeout, turnTimeout, workerFunctions } from "./constructs/worker-functions.ts";
+import { WorkQueue } from "./constructs/work-queue.ts";
+import type { StageConfig } from "./stage-config.ts";
+
+export interface PlatformStackProps extends StackProps {
+  readonly config: StageConfig;
+  /** Where `npm run build` wrote the bundles. */
+  readonly codeDirectory: string;
+  readonly version: string;
+}
+
+interface Logs {
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+}
+
+const previewPort = 8080;
+
+/** The whole platform. At rest it costs its secrets and an alarm: nothing in it idles. */
+export class PlatformStack extends Stack {
+  constructor(scope: Construct, id: string, props: PlatformStackProps) {
+    super(scope, id, props);
+    const { config, codeDirectory } = props;
+    const retain = config.retainData;
+    const logs: Logs = {
+      logRetention: config.logRetention,
+      removalPolicy: retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    };
+
+    const table = new DataTable(this, "DataTable", { retain });
+    const bucket = new ObjectsBucket(this, "ObjectsBucket", { retain });
+    const secrets = new PlatformSecrets(this, "Secrets", { retain });
+    const queue = new WorkQueue(this, "WorkQueue", { consumerTimeout: turnTimeout, deadLetterTimeout });
+    new DeadLetterAlarm(this, "DeadLetterAlarm", { deadLetters: queue.deadLetters, topicArn: config.alarmTopicArn });
+
+    const { api, sockets, previewApi } = this.createApis(config, logs);
+    const network = new Network(this, "Network", { previewPort });
+    const task = new SandboxTask(this, "SandboxTask", {
+      ...logs,
+      network,
+      size: config.sandbox,
+      codeDirectory,
+      platformUrl: api.apiEndpoint,
+      webSocketUrl: sockets.url,
+      previewPort,
+    });
+
+    const settings = { ...logs, stage: config.stage, version: props.version, codeDirectory };
+    const previewOrigin = this.previewOrigin(config, previewApi);
+    const stateful = { table, queue, bucket, secrets };
+    const platform = { config, settings, ...stateful, api, sockets, network, task, previewApi, previewOrigin };
+    this.run(platform);
+    this.output(platform);
+  }
+
+  private createApis(config: StageConfig, logs: Logs) {
+    const common = { ...logs, throttle: config.throttle };
+    const api = new OneFunctionApi(this, "PlatformApi", {
+      ...common,
+      allowedOrigins: config.allowedOrigins,
+      authorizedBy:
+        "The http function authenticates in code (one hop less, revocation at once); some routes are public by purpose.",
+    });
+    const sockets = new FrameApi(this, "FrameApi", { throttle: config.throttle });
+    const previewApi = new OneFunctionApi(this, "PreviewApi", {
+      ...common,
+      allowedOrigins: [],
+      authorizedBy:
+        "The front function checks the capability cookie of the preview; a browser has nothing else to send.",
+    });
+    return { api, sockets, previewApi };
+  }
+
+  /** The functions, and what brings each its work. */
+  private run(platform: Platform): void {
+    const { config, queue, api, sockets, task, previewApi } = platform;
+    const { http } = httpFunctions(this, platform);
+    const { connect, disconnect, frames, sandbox } = socketFunctions(this, platform);
+    const { turn, deadLetters, sweeper, containerEvents } = workerFunctions(this, platform);
+    const { front } = previewFunctions(this, platform);
+
+    api.deliverTo(http);
+    sockets.route("Connect", connect, ["$connect"], "$connect");
+    sockets.route("Disconnect", disconnect, ["$disconnect"], "$disconnect");
+    sockets.route("Sandbox", sandbox, sandboxFrameTypes, "sandbox.*");
+    sockets.route("Frames", frames, ["$default"], "$default");
+    queue.deliverTo(turn, config.turnConcurrency);
+    queue.deliverDeadLettersTo(deadLetters);
+    new SweeperSchedule(this, "SweeperSchedule", { sweeper });
+    new TaskStateRule(this, "TaskStateRule", { cluster: task.cluster, listener: containerEvents });
+    previewApi.deliverTo(front);
+  }
+
+  private previewOrigin(config: StageConfig, previewApi: OneFunctionApi): string {
+    if (config.preview.kind === "none") return "";
+    if (config.preview.kind === "api") return previewApi.apiEndpoint;
+    const { domain, certificateArn } = config.preview;
+    new PreviewDomain(this, "PreviewDomain", { api: previewApi, stage: previewApi.stage, domain, certificateArn });
+    return `https://${domain}`;
+  }
+
+  private output({ api, sockets, previewApi, table, bucket, queue, secrets }: Platform): void {
+    const values = {
+      HttpApiUrl: api.apiEndpoint,
+      WebSocketUrl: sockets.url,
+      PreviewApiUrl: previewApi.apiEndpoint,
+      TableName: table.table.tableName,
+      BucketName: bucket.bucket.bucketName,
+      WorkQueueUrl: queue.queue.queueUrl,
+      ModelSecretName: secrets.model.secretName,
+    };
+    for (const [name, value] of Object.entries(values)) new CfnOutput(this, name, { value });
+  }
+}

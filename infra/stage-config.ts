@@ -1,0 +1,147 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { Node } from "constructs";
+import type { GitHost } from "../shared/config/env.ts";
+import type { Throttle } from "./constructs/http-api.ts";
+import type { SandboxSize } from "./constructs/sandbox-task.ts";
+
+export const stages = ["local", "dev", "prod"] as const;
+export type Stage = (typeof stages)[number];
+
+/** Under which origin previews are: none, the preview API's own address (one machine), or a wildcard domain. */
+export type PreviewOrigin =
+  | { kind: "none" }
+  | { kind: "api" }
+  | { kind: "domain"; domain: string; certificateArn: string };
+
+/** Everything in which stages differ. They never differ in shape, so `local` runs what `prod` gets. */
+export interface StageConfig {
+  readonly stage: Stage;
+  /** Keep table, bucket and secrets when the stack goes, and refuse to delete the table. */
+  readonly retainData: boolean;
+  readonly logRetention: RetentionDays;
+  /** Origins of web consoles: for CORS, and for WebSockets opened by browsers. */
+  readonly allowedOrigins: readonly string[];
+  readonly gitHosts: readonly GitHost[];
+  readonly turnModel: string;
+  readonly namingModel: string;
+  readonly preview: PreviewOrigin;
+  /** Steps that run at the same time, over all tenants (2 to 1000). */
+  readonly turnConcurrency: number;
+  readonly throttle: Throttle;
+  readonly sandbox: SandboxSize;
+  /** SNS topic that alarms are sent to. */
+  readonly alarmTopicArn: string | null;
+}
+
+const publicHosts: GitHost[] = ["github.com", "gitlab.com"].map((name) => ({
+  name,
+  origin: `https://${name}`,
+  allowPrivate: false,
+  push: "none",
+  defaultOwner: null,
+}));
+
+const deployed = {
+  gitHosts: publicHosts,
+  turnModel: "claude-sonnet-5-5",
+  namingModel: "claude-haiku-5-5",
+  preview: { kind: "none" },
+  alarmTopicArn: null,
+} as const;
+
+const configs: Record<Stage, (setting: Setting) => StageConfig> = {
+  local: (setting) => ({
+    ...deployed,
+    stage: "local",
+    retainData: false,
+    logRetention: RetentionDays.ONE_DAY,
+    allowedOrigins: ["http://127.0.0.1:4100", "http://localhost:4100"],
+    gitHosts: [...publicHosts, builtInHost(setting("gitHostOrigin") ?? "http://127.0.0.1:4104")],
+    ...(process.env["ANTHROPIC_API_KEY"] ? {} : { turnModel: "rehearsal", namingModel: "rehearsal" }),
+    preview: { kind: "api" },
+    turnConcurrency: 10,
+    throttle: { rateLimit: 1000, burstLimit: 2000 },
+    sandbox: { cpu: 1024, memoryMiB: 2048, toolboxMemoryMiB: 1536 },
+  }),
+  dev: () => ({
+    ...deployed,
+    stage: "dev",
+    retainData: false,
+    logRetention: RetentionDays.TWO_WEEKS,
+    allowedOrigins: ["http://localhost:4100"],
+    turnConcurrency: 20,
+    throttle: { rateLimit: 100, burstLimit: 200 },
+    sandbox: { cpu: 1024, memoryMiB: 2048, toolboxMemoryMiB: 1536 },
+  }),
+  prod: () => ({
+    ...deployed,
+    stage: "prod",
+    retainData: true,
+    logRetention: RetentionDays.THREE_MONTHS,
+    allowedOrigins: [],
+    turnConcurrency: 200,
+    throttle: { rateLimit: 1000, burstLimit: 2000 },
+    sandbox: { cpu: 1024, memoryMiB: 4096, toolboxMemoryMiB: 3328 },
+  }),
+};
+
+/** Text given by `-c name=value`; undefined where it is not given or empty. */
+type Setting = (name: string) => string | undefined;
+
+/**
+ * The stage named by `-c stage=` (default `dev`), with what an account sets by context: `model`, `allowedOrigins`
+ * (separated by commas), `previewDomain` with `previewCertificateArn`, `alarmTopicArn`; on `local` also `gitHostOrigin`.
+ */
+export function readStageConfig(node: Node): StageConfig {
+  const setting: Setting = (name) => {
+    const value: unknown = node.tryGetContext(name);
+    return typeof value === "string" && value !== "" ? value : undefined;
+  };
+  const stage = setting("stage") ?? "dev";
+  if (!isStage(stage)) throw new Error(`unknown stage "${stage}": one of ${stages.join(", ")}`);
+  const config = configs[stage](setting);
+  return {
+    ...config,
+    turnModel: setting("model") ?? config.turnModel,
+    namingModel: setting("namingModel") ?? config.namingModel,
+    allowedOrigins: setting("allowedOrigins")?.split(",") ?? config.allowedOrigins,
+    preview: previewDomain(setting) ?? config.preview,
+    alarmTopicArn: setting("alarmTopicArn") ?? config.alarmTopicArn,
+  };
+}
+
+/** Where the bundles are, the version they were built from, and whether the rule packs run over the template. */
+export function readBuild(): { codeDirectory: string; version: string; isValidated: boolean } {
+  const { version } = readJson("package.json") as { version: string };
+  return { codeDirectory: resolve("dist"), version, isValidated: process.env["CDK_VALIDATION"] !== "false" };
+}
+
+/** What the CLI passes by itself, so that an app that runs without it gives the same template. */
+export function readCliContext(): Record<string, unknown> {
+  const { context } = readJson("cdk.json") as { context: Record<string, unknown> };
+  return { ...context, "aws:cdk:enable-path-metadata": true, "aws:cdk:enable-asset-metadata": true };
+}
+
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+function isStage(value: string): value is Stage {
+  return stages.some((stage) => stage === value);
+}
+
+function previewDomain(setting: Setting): PreviewOrigin | undefined {
+  const domain = setting("previewDomain");
+  const certificateArn = setting("previewCertificateArn");
+  if (domain === undefined && certificateArn === undefined) return undefined;
+  if (domain === undefined || certificateArn === undefined)
+    throw new Error("previewDomain and previewCertificateArn go together");
+  return { kind: "domain", domain, certificateArn };
+}
+
+/** The git host of the one-machine run, which trusts tokens that the platform signs. */
+function builtInHost(origin: string): GitHost {
+  return { name: "local", origin, allowPrivate: true, push: "signed", defaultOwner: "demo" };
+}

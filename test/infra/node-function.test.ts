@@ -1,0 +1,31 @@
+import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { RetentionDays } from "aws-cdk-lib/aws-logs";
+import { NodeFunction, type Use } from "../../infra/constructs/node-function.ts";
+import { fakeBuild, removeFakeBuilds } from "./synthesize.ts";
+
+afterAll(removeFakeBuilds);
+
+/** `tsc` checks these: an expected error that does not come is an error itself. */
+test("a function whose environment lacks a variable, or has one too many, does not compile", () => {
+  const stack = new Stack(new App({ autoSynth: false }), "Stack");
+  const settings = {
+    stage: "dev",
+    version: "1",
+    codeDirectory: fakeBuild(["One", "Two", "Three", "Four"]),
+    logRetention: RetentionDays.ONE_DAY,
+    removalPolicy: RemovalPolicy.DESTROY,
+  };
+  const common = { process: "sweeper", settings, timeout: Duration.seconds(1), memoryMiB: 128 } as const;
+  const table: Use<"TABLE_NAME"> = { variables: [["TABLE_NAME", "t"]], statements: [] };
+  const bucket: Use<"BUCKET_NAME"> = { variables: [["BUCKET_NAME", "b"]], statements: [] };
+
+  new NodeFunction(stack, "One", { ...common, uses: [table], environment: { WORK_QUEUE_URL: "q" } });
+  // @ts-expect-error WORK_QUEUE_URL is missing
+  new NodeFunction(stack, "Two", { ...common, uses: [table], environment: {} });
+  // @ts-expect-error both are missing
+  new NodeFunction(stack, "Three", { ...common, uses: [], environment: {} });
+  // @ts-expect-error the sweeper reads no BUCKET_NAME
+  new NodeFunction(stack, "Four", { ...common, uses: [table, bucket], environment: { WORK_QUEUE_URL: "q" } });
+
+  expect(stack.node.findAll().filter((node) => node instanceof NodeFunction)).toHaveLength(4);
+});
