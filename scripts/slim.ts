@@ -16,9 +16,12 @@ const documentCommands = [
   "UpdateCommand",
 ];
 
-/** ElectroDB checks models as it loads them. Ours are constants, which the tests load with the real package. */
+/**
+ * ElectroDB checks models as it loads them. Ours are constants, which the tests load with the real package. It also asks
+ * whether a thing is a model at all: an entity or a service is none.
+ */
 const noModelValidation = `
-  exports.Validator = class { addSchema() {} validate() { return { errors: [] }; } };
+  exports.Validator = class { addSchema() {} validate(thing) { return { errors: thing?._instance ? [{ stack: "no model" }] : [] }; } };
   exports.Validator.prototype.customFormats = {};
 `;
 
