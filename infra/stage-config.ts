@@ -58,7 +58,7 @@ const configs: Record<Stage, (setting: Setting) => StageConfig> = {
     retainData: false,
     logRetention: RetentionDays.ONE_DAY,
     allowedOrigins: ["http://127.0.0.1:4100", "http://localhost:4100"],
-    gitHosts: [...publicHosts, builtInHost(setting("gitHostOrigin") ?? "http://127.0.0.1:4104")],
+    gitHosts: [builtInHost(setting("gitHostOrigin") ?? "http://127.0.0.1:4104"), ...publicHosts],
     ...(process.env["ANTHROPIC_API_KEY"] ? {} : { turnModel: "rehearsal", namingModel: "rehearsal" }),
     preview: { kind: "api" },
     turnConcurrency: 10,

@@ -21,7 +21,12 @@ export interface Caller {
 }
 
 /** One emulated AWS service behind the one endpoint: the signature is checked before, the action inside. */
-export type AwsService = (request: IncomingMessage, response: ServerResponse, body: Buffer, caller: Caller) => Promise<void>;
+export type AwsService = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: Buffer,
+  caller: Caller,
+) => Promise<void>;
 
 /** Checks the SigV4 signature of a request (header or presigned query). Null where it does not hold. */
 export type Authenticate = (request: IncomingMessage, body: Buffer) => Caller | null;
@@ -32,4 +37,9 @@ export interface Running {
 }
 
 /** The account that the one-machine run pretends to be. */
-export const localAccount = { id: "000000000000", region: "us-east-1", partition: "aws", urlSuffix: "amazonaws.com" } as const;
+export const localAccount = {
+  id: "000000000000",
+  region: "us-east-1",
+  partition: "aws",
+  urlSuffix: "amazonaws.com",
+} as const;

@@ -8,14 +8,16 @@ import type { Clock } from "../ports/clock.ts";
 import type { GitHosts, Inspection } from "../ports/git-hosts.ts";
 import { isPublicAddress } from "./public-address.ts";
 import { parseRefAdvertisement } from "./ref-advertisement.ts";
+import { resolveRepository } from "./resolve-repository.ts";
+import { systemClock } from "./system-clock.ts";
 
 export interface HttpGitHostsOptions {
   hosts: GitHost[];
   /** The text of the git secret; asked for only where a push is signed. */
   secret: () => Promise<string>;
-  clock: Pick<Clock, "now">;
+  clock?: Pick<Clock, "now">;
   /** All addresses of a name. Default: this machine's resolver. */
-  resolve?: (hostname: string) => Promise<string[]>;
+  addressesOf?: (hostname: string) => Promise<string[]>;
   /** Default 3 s for the whole of an inspection, the resolver included. */
   deadlineMs?: number;
 }
@@ -23,21 +25,23 @@ export interface HttpGitHostsOptions {
 const maxBodyBytes = 1024 * 1024;
 const pushForMs = 3_600_000;
 
-const resolveAll = async (hostname: string) => (await lookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
+const systemAddresses = async (hostname: string) => (await lookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
 
 /** Git hosts over HTTP, of which only the configured ones are ever dialled. */
 export function httpGitHosts(options: HttpGitHostsOptions): GitHosts {
-  const { hosts, resolve = resolveAll, deadlineMs = 3_000 } = options;
+  const { hosts, addressesOf = systemAddresses, clock = systemClock, deadlineMs = 3_000 } = options;
   const hostOf = (url: URL) => hosts.find((host) => new URL(host.origin).origin === url.origin);
 
   return {
+    resolve: (repo) => resolveRepository(repo, hosts),
+
     async inspect(text): Promise<Inspection> {
       const url = URL.canParse(text) ? new URL(text) : null;
       const host = url === null ? undefined : hostOf(url);
       if (url === null || host === undefined || !isPlain(url, host)) return unreachable("not a repository of a configured git host");
       const deadline = AbortSignal.timeout(deadlineMs);
       try {
-        const address = await within(deadline, addressOf(url, host, resolve));
+        const address = await within(deadline, addressOf(url, host, addressesOf));
         return await ask(url, address, deadline);
       } catch (error) {
         if (deadline.aborted) return unreachable(`no answer within ${deadlineMs} ms`);
@@ -50,7 +54,7 @@ export function httpGitHosts(options: HttpGitHostsOptions): GitHosts {
       const repository = url === null ? null : repositoryOf(url);
       if (url === null || repository === null || hostOf(url)?.push !== "signed") return null;
       const key = pushTokenKey(await options.secret());
-      const expiresAtMs = options.clock.now() + pushForMs;
+      const expiresAtMs = clock.now() + pushForMs;
       return { username: pushUsername, password: signPushToken(key, { repository, expiresAtMs }) };
     },
   };
@@ -64,9 +68,9 @@ function isPlain(url: URL, { allowPrivate }: GitHost): boolean {
 }
 
 /** Resolves once and checks every answer: the address that is checked here is the one that is dialled. */
-async function addressOf(url: URL, { allowPrivate }: GitHost, resolve: (hostname: string) => Promise<string[]>): Promise<string> {
+async function addressOf(url: URL, { allowPrivate }: GitHost, addressesOf: (hostname: string) => Promise<string[]>): Promise<string> {
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const addresses = isIP(hostname) === 0 ? await resolve(hostname) : [hostname];
+  const addresses = isIP(hostname) === 0 ? await addressesOf(hostname) : [hostname];
   const forbidden = allowPrivate ? undefined : addresses.find((address) => !isPublicAddress(address));
   if (forbidden !== undefined) throw new Error(`${hostname} is not on the public internet`);
   const chosen = addresses.find((address) => isIP(address) === 4) ?? addresses[0];

@@ -2,10 +2,11 @@ import { takeCheckpoint } from "../domain/checkpoint/checkpoint.ts";
 import { ensureContainer, latestContainer, type Container } from "../domain/container/container.ts";
 import { lossOf } from "../domain/container/container.decisions.ts";
 import { transition, type Conversation } from "../domain/conversation/conversation.ts";
-import { announce, announceLive } from "../domain/timeline/announce.ts";
+import { announce, announceLive, liveEvent } from "../domain/timeline/announce.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
 import { readTimeline } from "../domain/timeline/timeline.ts";
-import { createCalls, dispatchCalls, pendingCalls } from "../domain/tool-call/tool-call.ts";
+import { timeoutOf } from "../domain/tool-call/tool-call.decisions.ts";
+import { createCalls, sendCalls, type Dispatch } from "../domain/tool-call/tool-call.ts";
 import { buildTranscript, InvalidTranscript } from "../domain/turn/transcript.ts";
 import { wake } from "../domain/turn/turn.ts";
 import {
@@ -23,6 +24,7 @@ import { meter } from "../domain/usage/usage.ts";
 import { ModelFailure, type ModelRequest } from "../ports/model.ts";
 import type { ErrorCode } from "../protocol/error-code.ts";
 import { idPrefixes } from "../protocol/ids.ts";
+import { maxToolCallsPerStep } from "../protocol/limits.ts";
 import type { StepDeps } from "./step-deps.ts";
 import { LeaseLost, streamAnswer } from "./stream-answer.ts";
 
@@ -64,7 +66,12 @@ async function requestOf(deps: StepDeps, key: SessionKey): Promise<{ request: Mo
   };
 }
 
-async function ask(deps: StepDeps, step: Step): Promise<{ answer: Answer; modelRequestId: string | null }> {
+interface Answered {
+  answer: Answer;
+  modelRequestId: string | null;
+}
+
+async function ask(deps: StepDeps, step: Step): Promise<Answered> {
   const { key, claim } = step;
   const { request, seenHead } = await requestOf(deps, key);
   const message_id = deps.ids.next(idPrefixes.message);
@@ -81,13 +88,13 @@ async function ask(deps: StepDeps, step: Step): Promise<{ answer: Answer; modelR
 async function commit(
   deps: StepDeps,
   step: Step,
-  answer: Answer,
-  modelRequestId: string | null,
+  answered: Answered,
+  nonces: string[],
   container: Container | null,
 ) {
   const { key, claim, conversation } = step;
+  const { answer, modelRequestId } = answered;
   const workspace = isUp(container, deps.clock.now());
-  const nonces = toolUses(answer.content).map(() => deps.ids.secret(16));
   const user_id = conversation.turn_user_id ?? "";
   const epoch = container?.epoch ?? conversation.epoch;
   const outcome = await transition<StepResult>(deps, key, (current, now) => {
@@ -119,24 +126,25 @@ async function commit(
 }
 
 /** After the commit: all of this may be lost, the watchdog and the sweeper bring it back. */
-async function follow(
-  deps: StepDeps,
-  key: SessionKey,
-  conversation: Conversation,
-  container: Container | null,
-  hops: number,
-) {
-  if (conversation.phase === "tools") {
-    const calls = await pendingCalls(deps.table, conversation);
-    const ready = isUp(container, deps.clock.now()) ? container : await latestContainer(deps.table, key);
-    if (ready?.status === "ready") await dispatchCalls(deps, ready, calls);
-    return wake(deps, key, watchdogSeconds, hops + 1);
-  }
+async function follow(deps: StepDeps, key: SessionKey, conversation: Conversation, container: Container | null, hops: number) {
+  if (conversation.phase === "tools") return wake(deps, key, watchdogSeconds, hops + 1);
   if (conversation.phase === "checkpoint") {
     if (container) await takeCheckpoint(deps, conversation, container);
     return wake(deps, key, Math.ceil(checkpointWaitMs / 1000), hops + 1);
   }
   if (conversation.phase === "model") await wake(deps, key, 0, hops + 1);
+}
+
+/** Hands the calls out where somebody is there to take them; a container that starts asks for them itself. */
+async function handOut(deps: StepDeps, step: Step, answer: Answer, nonces: string[], known: Container | null): Promise<void> {
+  // A: the worker sees the container starting. B: it gets ready, and finds no call yet. A: commits. So A looks again.
+  const container = isUp(known, deps.clock.now()) ? known : await latestContainer(deps.table, step.key);
+  if (!container || !isUp(container, deps.clock.now())) return;
+  const asked = toolUses(answer.content).slice(0, nonces.length);
+  const calls = asked.map((call, index): Dispatch => ({
+    call_id: call.id, name: call.name, nonce: nonces[index] ?? "", timeout_ms: timeoutOf(call), turn_id: step.claim.turn_id,
+  }));
+  await sendCalls(deps, container, calls, new Map(asked.map((call) => [call.id, call])));
 }
 
 async function giveUp(
@@ -205,27 +213,33 @@ export async function runStep(
     container,
   };
   try {
-    const { answer, modelRequestId } = await ask(deps, step);
-    const usable = await usableContainer(deps, step, answer);
-    const committed = await commit(deps, step, answer, modelRequestId, usable);
-    if (!committed) return;
-    await announce(deps, key, committed.rows);
-    await Promise.all([
-      follow(deps, key, committed.conversation, usable, hops),
-      announceUsage(deps, key, answer, step.claim.turn_id),
-    ]);
+    const answered = await ask(deps, step);
+    await conclude(deps, step, answered, hops);
   } catch (error) {
     await recover(deps, step, error, hops);
   }
 }
 
-/** The newest state of the container: it may have become ready while the model spoke. */
-async function usableContainer(deps: StepDeps, step: Step, answer: Answer): Promise<Container | null> {
-  const launched = toolUses(answer.content).length > 0 ? await step.container : null;
-  return (await latestContainer(deps.table, step.key)) ?? launched;
+async function conclude(deps: StepDeps, step: Step, answered: Answered, hops: number): Promise<void> {
+  const { key, claim } = step;
+  const { answer } = answered;
+  const nonces = toolUses(answer.content).slice(0, maxToolCallsPerStep).map(() => deps.ids.secret(16));
+  const container = await usableContainer(deps, step, answer);
+  const committed = await commit(deps, step, answered, nonces, container);
+  if (!committed) return;
+  const { model: _model, ...data } = answer.usage;
+  const metered = liveEvent(key, deps.clock.now(), { type: "usage.updated", data }, claim.turn_id);
+  await Promise.all([
+    committed.result.calls.length > 0 ? handOut(deps, step, answer, nonces, container) : undefined,
+    announce(deps, key, committed.rows, [metered]),
+    follow(deps, key, committed.conversation, container, hops),
+  ]);
 }
 
-function announceUsage(deps: StepDeps, key: SessionKey, answer: Answer, turnId: string): Promise<void> {
-  const { model: _model, ...data } = answer.usage;
-  return announceLive(deps, key, { type: "usage.updated", data }, turnId);
+/** The container that was ready when the step began, or its newest state: it may have become ready while the model spoke. */
+async function usableContainer(deps: StepDeps, step: Step, answer: Answer): Promise<Container | null> {
+  const known = await Promise.race([step.container, Promise.resolve(null)]);
+  if (known && isUp(known, deps.clock.now())) return known;
+  const launched = toolUses(answer.content).length > 0 ? await step.container : null;
+  return (await latestContainer(deps.table, step.key)) ?? launched;
 }

@@ -12,10 +12,16 @@ export interface AnnounceDeps {
 }
 
 /** Tells the watchers of a session what was committed. A lost one is found again by `seq`. */
-export async function announce(deps: AnnounceDeps, key: SessionKey, committed: TimelineRow[]): Promise<void> {
-  if (committed.length === 0) return;
+export async function announce(
+  deps: AnnounceDeps,
+  key: SessionKey,
+  committed: TimelineRow[],
+  live: LiveEvent[] = [],
+): Promise<void> {
+  if (committed.length + live.length === 0) return;
   const watchers = await subscribersOf(deps, key);
-  await deliver(deps, key, watchers, committed.map((row) => toMessage(toEvent(key, row))));
+  const messages = committed.map((row) => toMessage(toEvent(key, row)));
+  await deliver(deps, key, watchers, [...messages, ...live.map((event) => JSON.stringify(event))]);
 }
 
 type Live = { [T in LiveEvent["type"]]: Pick<Extract<LiveEvent, { type: T }>, "type" | "data"> }[LiveEvent["type"]];

@@ -91,7 +91,7 @@ async function inputsOf(deps: DispatchDeps, key: SessionKey, seq: number): Promi
   return new Map(blocks.map((block) => [block.id, block]));
 }
 
-async function place(deps: DispatchDeps, key: SessionKey, call: ToolCall, input: Record<string, unknown>) {
+async function place(deps: DispatchDeps, key: SessionKey, call: Dispatch, input: Record<string, unknown>) {
   const text = JSON.stringify(input);
   if (Buffer.byteLength(text) <= maxInlineBodyBytes) return { input, input_url: null };
   const object = objectKey(key, "inputs", `${call.turn_id}-${call.call_id}.json`);
@@ -99,14 +99,27 @@ async function place(deps: DispatchDeps, key: SessionKey, call: ToolCall, input:
   return { input: null, input_url: await deps.objects.presignGet(object, 3600) };
 }
 
+/** What the sandbox must know of a call. */
+export type Dispatch = Pick<ToolCall, "call_id" | "nonce" | "name" | "timeout_ms" | "turn_id">;
+
 /** Hands pending calls to the sandbox. Sending one twice is harmless: it runs at most once per epoch and id. */
 export async function dispatchCalls(deps: DispatchDeps, container: Container, calls: ToolCall[]): Promise<void> {
   const key = { tenant_id: container.tenant_id, session_id: container.session_id };
   const mine = calls.filter((call) => call.epoch === container.epoch);
   const [first] = mine;
   if (!first) return;
-  const inputs = await inputsOf(deps, key, first.asked_at_seq);
-  for (const call of mine) {
+  await sendCalls(deps, container, mine, await inputsOf(deps, key, first.asked_at_seq));
+}
+
+/** The same for calls whose inputs are at hand. */
+export async function sendCalls(
+  deps: DispatchDeps,
+  container: Container,
+  calls: Dispatch[],
+  inputs: Map<string, ToolUseBlock>,
+): Promise<void> {
+  const key = { tenant_id: container.tenant_id, session_id: container.session_id };
+  for (const call of calls) {
     const block = inputs.get(call.call_id);
     if (!block) continue;
     const { call_id, nonce, name, timeout_ms } = call;

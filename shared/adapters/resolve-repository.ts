@@ -1,14 +1,7 @@
-import { AppError } from "../../errors.ts";
+import type { GitHost } from "../config/env.ts";
+import { AppError } from "../errors.ts";
 
-/** What the rules need of a configured git host. */
-export interface RepositoryHost {
-  /** Scheme, host and port. */
-  origin: string;
-  /** May be reached over http and at a private address. */
-  allowPrivate: boolean;
-  /** Under which a bare repository name is looked up. */
-  defaultOwner: string | null;
-}
+type RepositoryHost = Pick<GitHost, "origin" | "allowPrivate" | "defaultOwner">;
 
 const maxChars = 500;
 const segment = /^[A-Za-z0-9_~][A-Za-z0-9._~-]{0,99}$/;
