@@ -58,7 +58,8 @@ async function measureTurns(api: ApiClient, platform: Platform): Promise<void> {
 
 function printSizes(): void {
   const sizes = JSON.parse(readFileSync(join(root, "dist/sizes.json"), "utf8")) as Record<string, number>;
-  for (const [name, bytes] of Object.entries(sizes)) console.log(`${name.padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(6)} KB`);
+  for (const [name, bytes] of Object.entries(sizes))
+    console.log(`${name.padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(6)} KB`);
 }
 
 async function main(): Promise<void> {

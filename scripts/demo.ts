@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { importRepository } from "../infra/local/git-host/import-repository.ts";
+import { importRepository } from "../infra/local/git-host/repositories.ts";
 import { startPlatform, type Platform } from "../infra/local/platform.ts";
 import { prepare } from "../infra/local/prepare.ts";
 import type { Checkpoint, OpenPreviewAnswer, Session, SessionUsage, TokenAnswer } from "../shared/protocol/http.ts";
@@ -31,7 +31,9 @@ async function start(): Promise<Platform> {
     ...(apiKey ? { model: "claude", modelApiKey: apiKey } : { model: "rehearsal" }),
     log: (line) => say(dim(`  ${line}`)),
   });
-  say(`  API ${platform.httpUrl}, ${apiKey ? "Claude answers" : "the rehearsal model answers (no ANTHROPIC_API_KEY is set)"}`);
+  say(
+    `  API ${platform.httpUrl}, ${apiKey ? "Claude answers" : "the rehearsal model answers (no ANTHROPIC_API_KEY is set)"}`,
+  );
   return platform;
 }
 
@@ -62,7 +64,8 @@ async function runTurn(api: ApiClient, socket: ApiSocket, repo: string, prompt: 
   const ended = await socket.waitFor("turn.ended", ({ turn_id }) => turn_id === sent["turn_id"], turnLimitMs);
   const { reason, steps, error } = ended.data;
   say(`\n  turn ended: ${reason} after ${steps} steps, ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
-  if (reason !== "completed") throw new Error(`the turn ended with ${reason}${error ? ` (${error.code}: ${error.message})` : ""}`);
+  if (reason !== "completed")
+    throw new Error(`the turn ended with ${reason}${error ? ` (${error.code}: ${error.message})` : ""}`);
   return session;
 }
 
@@ -71,16 +74,20 @@ async function showCheckpoint(api: ApiClient, session: Session, repositoryUrl: s
   const { data } = await api.call<{ data: Checkpoint[] }>("GET", `/sessions/${session.id}/checkpoints`);
   const [newest] = data;
   if (!newest) throw new Error("the turn left no checkpoint");
-  if (newest.push_status !== "pushed" || !newest.branch) throw new Error(`the checkpoint is not at the git host: ${newest.push_status}`);
+  if (newest.push_status !== "pushed" || !newest.branch)
+    throw new Error(`the checkpoint is not at the git host: ${newest.push_status}`);
   const shown = showBranch(repositoryUrl, newest.branch, session.target_branch ?? "main");
-  if (shown.commit !== newest.commit) throw new Error(`the branch is at ${shown.commit}, the checkpoint is ${newest.commit}`);
+  if (shown.commit !== newest.commit)
+    throw new Error(`the branch is at ${shown.commit}, the checkpoint is ${newest.commit}`);
   say(`  branch ${bold(newest.branch)}\n${indent(shown.log)}\n${indent(shown.stat)}`);
 }
 
 async function showPreview(api: ApiClient, socket: ApiSocket, session: Session): Promise<void> {
   stage("The preview");
   const { data } = await socket.waitFor("preview.ready", () => true, 10_000);
-  const answer = await api.call<z.infer<typeof OpenPreviewAnswer>>("POST", `/sessions/${session.id}/preview`, { port: data.port });
+  const answer = await api.call<z.infer<typeof OpenPreviewAnswer>>("POST", `/sessions/${session.id}/preview`, {
+    port: data.port,
+  });
   const page = await openPreview(answer);
   const title = /<title>(.*?)<\/title>/i.exec(page.body)?.[1] ?? page.body.slice(0, 60);
   say(`  ${answer.origin} answers ${page.status}, ${page.body.length} bytes: ${title}`);
@@ -92,11 +99,17 @@ async function showUsage(api: ApiClient, session: Session): Promise<void> {
   const usage = await api.call<z.infer<typeof SessionUsage>>("GET", `/sessions/${session.id}/usage`);
   const { model_calls, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_micro_usd } = usage;
   const cost = cost_micro_usd === null ? "no price is known for this model" : `$${(cost_micro_usd / 1e6).toFixed(6)}`;
-  say(`  ${model_calls} model calls: ${input_tokens} in, ${output_tokens} out, ${cache_read_tokens} read from the cache, ${cache_write_tokens} written to it; ${cost}`);
+  say(
+    `  ${model_calls} model calls: ${input_tokens} in, ${output_tokens} out, ${cache_read_tokens} read from the cache, ${cache_write_tokens} written to it; ${cost}`,
+  );
   if (model_calls === 0) throw new Error("no model call was metered");
 }
 
-const indent = (text: string) => text.split("\n").map((line) => `    ${line}`).join("\n");
+const indent = (text: string) =>
+  text
+    .split("\n")
+    .map((line) => `    ${line}`)
+    .join("\n");
 
 async function main(): Promise<void> {
   const { repo, prompt } = readArguments();
@@ -106,7 +119,7 @@ async function main(): Promise<void> {
   try {
     stage(`Importing ${repo} into the built-in git host`);
     const name = `demo/run-${randomBytes(4).toString("hex")}`;
-    await importRepository({ directory: platform.gitDir, source: repo, name });
+    await importRepository({ directory: platform.gitDir, source: repo, repository: name });
     const repositoryUrl = `${platform.gitHostUrl}/${name}.git`;
     say(`  ${repositoryUrl}`);
     const api = new ApiClient(platform.httpUrl);

@@ -47,7 +47,11 @@ export class AppError extends Error {
   /** Which part of the input is wrong: `path` in dots. */
   readonly issues: { path: string; message: string }[];
 
-  constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown; issues?: { path: string; message: string }[] }) {
+  constructor(
+    code: ErrorCode,
+    detail?: string,
+    options?: { cause?: unknown; issues?: { path: string; message: string }[] },
+  ) {
     super(detail ?? meanings[code].title, { cause: options?.cause });
     this.name = "AppError";
     this.code = code;

@@ -1,7 +1,13 @@
 import type { PreviewDeps } from "../../shared/domain/preview/preview.ts";
 import type { HistoryDeps } from "../../shared/domain/session/history.ts";
 import type { SessionDeps } from "../../shared/domain/session/session.ts";
-import type { BootSecrets, PublishedSigner, SandboxTokens, TokenVerifier, UserTokens } from "../../shared/ports/tokens.ts";
+import type {
+  BootSecrets,
+  PublishedSigner,
+  SandboxTokens,
+  TokenVerifier,
+  UserTokens,
+} from "../../shared/ports/tokens.ts";
 import type { HttpKitDeps } from "../kit/http.ts";
 import { routesOver } from "../kit/route.ts";
 

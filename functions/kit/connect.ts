@@ -58,7 +58,11 @@ export function onConnect(live: () => ConnectDeps) {
       await admit(deps, event, offered);
     } catch (error) {
       const code = error instanceof AppError ? error.code : "internal";
-      deps.log.warn("connect refused", { connection_id: connectionId, code, error: code === "internal" ? String(error) : undefined });
+      deps.log.warn("connect refused", {
+        connection_id: connectionId,
+        code,
+        error: code === "internal" ? String(error) : undefined,
+      });
       return { statusCode: meaningOf(code).status };
     }
     deps.log.info("connect", { connection_id: connectionId });

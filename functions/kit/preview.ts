@@ -1,5 +1,12 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
-import { admitCookie, admitTicket, cookieName, openPath, upstreamOf, type PreviewDeps } from "../../shared/domain/preview/preview.ts";
+import {
+  admitCookie,
+  admitTicket,
+  cookieName,
+  openPath,
+  upstreamOf,
+  type PreviewDeps,
+} from "../../shared/domain/preview/preview.ts";
 import type { PreviewTarget } from "../../shared/ports/capabilities.ts";
 import type { Log } from "../../shared/ports/log.ts";
 import type { RelayAnswer, RelayRequest } from "../../shared/protocol/relay.ts";
@@ -13,12 +20,24 @@ type Result = APIGatewayProxyStructuredResultV2;
 
 /** Of the platform, or of this hop: the app behind never sees them. */
 const hiddenRequestHeaders = new Set([
-  "authorization", "cookie", "host", "connection", "content-length", "transfer-encoding", "upgrade", "x-sandbox-preview-key", "x-sandbox-port",
+  "authorization",
+  "cookie",
+  "host",
+  "connection",
+  "content-length",
+  "transfer-encoding",
+  "upgrade",
+  "x-sandbox-preview-key",
+  "x-sandbox-port",
 ]);
 const hiddenAnswerHeaders = new Set(["connection", "content-length", "transfer-encoding", "keep-alive"]);
 
 function say(statusCode: number, text: string): Result {
-  const headers = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", "x-robots-tag": "noindex" };
+  const headers = {
+    "content-type": "text/plain; charset=utf-8",
+    "cache-control": "no-store",
+    "x-robots-tag": "noindex",
+  };
   return { statusCode, headers, body: `${text}\n` };
 }
 
@@ -52,7 +71,12 @@ function relayedHeaders(event: APIGatewayProxyEventV2, host: string): [string, s
   return headers;
 }
 
-async function pass(deps: FrontDeps, target: PreviewTarget, host: string, event: APIGatewayProxyEventV2): Promise<Result> {
+async function pass(
+  deps: FrontDeps,
+  target: PreviewTarget,
+  host: string,
+  event: APIGatewayProxyEventV2,
+): Promise<Result> {
   const upstream = await upstreamOf(deps.table, target);
   if (!upstream) return say(503, "The sandbox of this session is not running. It starts with the next prompt.");
   const query = event.rawQueryString ? `?${event.rawQueryString}` : "";

@@ -1,5 +1,5 @@
 import type { APIGatewayProxyWebsocketEventV2 } from "aws-lambda";
-import * as z from "zod";
+import type * as z from "zod";
 import type { Table } from "../../shared/data/service.ts";
 import { findConnection, type Connection } from "../../shared/domain/connection/connection.ts";
 import { AppError } from "../../shared/errors.ts";
@@ -51,7 +51,9 @@ function echoOf(value: unknown, name: string): Echo {
 }
 
 function typeOf(value: unknown): string | null {
-  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" ? value.type : null;
+  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string"
+    ? value.type
+    : null;
 }
 
 function parseFrame<Frame extends Framed, Deps>(link: Link<Frame, Deps>, value: unknown): Frame {
@@ -69,7 +71,10 @@ function toWire(error: unknown): WireError {
 }
 
 /** Every frame gets exactly one answer, whatever it holds; the connection lives on. */
-export function onSocketFrame<Frame extends Framed, Deps extends SocketKitDeps>(link: Link<Frame, Deps>, live: () => Deps) {
+export function onSocketFrame<Frame extends Framed, Deps extends SocketKitDeps>(
+  link: Link<Frame, Deps>,
+  live: () => Deps,
+) {
   let deps: Deps | null = null;
   return async (event: APIGatewayProxyWebsocketEventV2): Promise<{ statusCode: number }> => {
     deps ??= live();
@@ -94,17 +99,26 @@ async function serveFrame<Frame extends Framed, Deps extends SocketKitDeps>(
     value = parseJsonBody(body, undefined);
     if (connection.kind !== link.kind) throw new AppError("forbidden");
     const frame = parseFrame(link, value);
-    const handle = link.frames[frame.type as Frame["type"]] as (deps: Deps, frame: Frame, connection: Connection) => Promise<Handled>;
+    const handle = link.frames[frame.type as Frame["type"]] as (
+      deps: Deps,
+      frame: Frame,
+      connection: Connection,
+    ) => Promise<Handled>;
     handled = await handle(deps, frame, connection);
     answer = { result: handled.result };
   } catch (error) {
     answer = { error: toWire(error) };
     report(deps, connection, typeOf(value), error, link.types);
   }
-  await deps.sockets.post(connectionId, JSON.stringify({ type: "ack", [link.echo]: echoOf(value, link.echo), ...answer }));
+  await deps.sockets.post(
+    connectionId,
+    JSON.stringify({ type: "ack", [link.echo]: echoOf(value, link.echo), ...answer }),
+  );
   deps.log.info("frame", {
-    connection_id: connectionId, tenant_id: connection.tenant_id,
-    frame: known(typeOf(value), link.types), duration_ms: deps.clock.now() - startedMs,
+    connection_id: connectionId,
+    tenant_id: connection.tenant_id,
+    frame: known(typeOf(value), link.types),
+    duration_ms: deps.clock.now() - startedMs,
     code: "error" in answer ? answer.error.code : undefined,
   });
   await handled?.afterwards?.();
@@ -115,7 +129,13 @@ function known(type: string | null, types: readonly string[]): string {
   return type !== null && types.includes(type) ? type : "unknown";
 }
 
-function report(deps: SocketKitDeps, connection: Connection, type: string | null, error: unknown, types: readonly string[]): void {
+function report(
+  deps: SocketKitDeps,
+  connection: Connection,
+  type: string | null,
+  error: unknown,
+  types: readonly string[],
+): void {
   if (error instanceof AppError) return;
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
   const { connection_id, tenant_id } = connection;

@@ -1,6 +1,14 @@
 import { recordCheckpoint, recordPush } from "../../shared/domain/checkpoint/report.ts";
 import type { Connection } from "../../shared/domain/connection/connection.ts";
-import { greet, linkOf, markAlive, markFailed, markReady, markStopping, type LinkDeps } from "../../shared/domain/container/link.ts";
+import {
+  greet,
+  linkOf,
+  markAlive,
+  markFailed,
+  markReady,
+  markStopping,
+  type LinkDeps,
+} from "../../shared/domain/container/link.ts";
 import { grantUpload } from "../../shared/domain/container/upload.ts";
 import { announceLive } from "../../shared/domain/timeline/announce.ts";
 import { receiveResult } from "../../shared/domain/tool-call/receive-result.ts";
@@ -9,7 +17,8 @@ import type { SandboxTokens } from "../../shared/ports/tokens.ts";
 import { SandboxFrame, sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
 import type { FrameTable, Handled, Link, SocketKitDeps } from "../kit/websocket.ts";
 
-export interface SandboxFrameDeps extends SocketKitDeps, Omit<LinkDeps, "sockets" | "objects" | "clock" | "log" | "table"> {
+export interface SandboxFrameDeps
+  extends SocketKitDeps, Omit<LinkDeps, "sockets" | "objects" | "clock" | "log" | "table"> {
   objects: Objects;
   sandboxTokens: SandboxTokens;
 }

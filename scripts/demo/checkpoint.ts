@@ -6,7 +6,11 @@ import { join } from "node:path";
 const git = (...args: string[]) => execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
 /** What a branch of a git host holds over another, as anybody who clones it sees it. */
-export function showBranch(repositoryUrl: string, branch: string, base: string): { log: string; stat: string; commit: string } {
+export function showBranch(
+  repositoryUrl: string,
+  branch: string,
+  base: string,
+): { log: string; stat: string; commit: string } {
   const directory = mkdtempSync(join(tmpdir(), "sandbox-demo-"));
   try {
     git("clone", "--quiet", "--no-checkout", repositoryUrl, directory);

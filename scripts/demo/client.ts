@@ -36,7 +36,12 @@ export class ApiClient {
   }
 
   /** Answers whatever the status. */
-  async reply<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<HttpReply<T>> {
+  async reply<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<HttpReply<T>> {
     const answer = await fetch(`${this.url}${path}`, {
       method,
       headers: {
@@ -67,7 +72,9 @@ export class ApiClient {
 
   /** As a server connects. */
   connectWithToken(webSocketUrl: string): Promise<ApiSocket> {
-    return openSocket(new WebSocket(webSocketUrl, [subprotocol], { headers: { authorization: `Bearer ${this.token ?? ""}` } }));
+    return openSocket(
+      new WebSocket(webSocketUrl, [subprotocol], { headers: { authorization: `Bearer ${this.token ?? ""}` } }),
+    );
   }
 }
 
@@ -97,7 +104,9 @@ export class ApiSocket {
   constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on("error", () => undefined);
-    socket.on("message", (data) => this.receive(JSON.parse(String(data)) as ServerEvent | (Ack & { type: "ack" })));
+    socket.on("message", (data: Buffer) =>
+      this.receive(JSON.parse(data.toString("utf8")) as ServerEvent | (Ack & { type: "ack" })),
+    );
   }
 
   onEvent(listener: (event: ServerEvent) => void): void {

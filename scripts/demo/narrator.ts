@@ -17,13 +17,17 @@ export function stage(name: string): void {
 }
 
 function describeInput(input: Record<string, unknown>): string {
-  const text = String(input["command"] ?? input["file_path"] ?? input["pattern"] ?? JSON.stringify(input));
+  const shown = input["command"] ?? input["file_path"] ?? input["pattern"];
+  const text = typeof shown === "string" ? shown : JSON.stringify(input);
   const [first = "", ...rest] = text.split("\n");
   return rest.length > 0 ? `${first} ${dim(`(+${rest.length} lines)`)}` : first;
 }
 
 function indent(text: string): string {
-  return text.split("\n").map((line) => `    ${dim("│")} ${dim(line)}`).join("\n");
+  return text
+    .split("\n")
+    .map((line) => `    ${dim("│")} ${dim(line)}`)
+    .join("\n");
 }
 
 /** Shows a session's events as they come: text as it streams, tools with their live output. */
@@ -56,7 +60,14 @@ export class Narrator {
       case "model.waiting":
         return this.line(dim(`  the model is busy, again in ${event.data.retry_after_ms} ms`));
       case "file.changed":
-        return this.line(dim(`  files changed: ${event.data.changes.map(({ path }) => path).slice(0, 4).join(", ")}`));
+        return this.line(
+          dim(
+            `  files changed: ${event.data.changes
+              .map(({ path }) => path)
+              .slice(0, 4)
+              .join(", ")}`,
+          ),
+        );
       default:
     }
   }
@@ -75,5 +86,7 @@ export class Narrator {
 
 function clip(output: string): string {
   const lines = output.trimEnd().split("\n");
-  return lines.length <= 12 ? lines.join("\n") : [...lines.slice(0, 8), `… ${lines.length - 11} lines …`, ...lines.slice(-3)].join("\n");
+  return lines.length <= 12
+    ? lines.join("\n")
+    : [...lines.slice(0, 8), `… ${lines.length - 11} lines …`, ...lines.slice(-3)].join("\n");
 }

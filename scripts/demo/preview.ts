@@ -9,16 +9,31 @@ export interface PreviewPage {
 }
 
 /** `*.localhost` is this machine in every browser, but not in every resolver: so the name goes into the header. */
-export function fetchPage(url: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<PreviewPage> {
+export function fetchPage(
+  url: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<PreviewPage> {
   const { hostname, port, pathname, search, host } = new URL(url);
   const isLocal = hostname.endsWith(".localhost");
   return new Promise((resolve, reject) => {
     const outgoing = request(
-      { host: isLocal ? "127.0.0.1" : hostname, port, path: pathname + search, method: options.method ?? "GET", headers: { ...options.headers, host } },
+      {
+        host: isLocal ? "127.0.0.1" : hostname,
+        port,
+        path: pathname + search,
+        method: options.method ?? "GET",
+        headers: { ...options.headers, host },
+      },
       (incoming) => {
         const chunks: Buffer[] = [];
         incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-        incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks).toString("utf8") }));
+        incoming.on("end", () =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            body: Buffer.concat(chunks).toString("utf8"),
+          }),
+        );
         incoming.on("error", reject);
       },
     );

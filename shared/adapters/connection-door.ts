@@ -30,7 +30,11 @@ function connectionItem(connectionId: string, nowMs: number, fields: Item): Item
 }
 
 /** Writes connections with the plain client: `connect` has no room for ElectroDB. */
-export function dynamoConnectionDoor(client: DynamoDBClient, tableName: string, clock: Pick<Clock, "now">): ConnectionDoor {
+export function dynamoConnectionDoor(
+  client: DynamoDBClient,
+  tableName: string,
+  clock: Pick<Clock, "now">,
+): ConnectionDoor {
   const create = (item: Item) => ({
     Put: { TableName: tableName, Item: item, ConditionExpression: "attribute_not_exists(pk)" },
   });
@@ -68,13 +72,21 @@ export function dynamoConnectionDoor(client: DynamoDBClient, tableName: string, 
     },
 
     async enterUser(connectionId, { tenantId, userId, role }) {
-      const fields: Item = { kind: { S: "user" }, tenant_id: { S: tenantId }, user_id: { S: userId }, role: { S: role } };
+      const fields: Item = {
+        kind: { S: "user" },
+        tenant_id: { S: tenantId },
+        user_id: { S: userId },
+        role: { S: role },
+      };
       await write(connectionItem(connectionId, clock.now(), fields));
     },
 
     async enterSandbox(connectionId, { tenantId, sessionId, epoch }) {
       const fields: Item = {
-        kind: { S: "sandbox" }, tenant_id: { S: tenantId }, session_id: { S: sessionId }, epoch: { N: String(epoch) },
+        kind: { S: "sandbox" },
+        tenant_id: { S: tenantId },
+        session_id: { S: sessionId },
+        epoch: { N: String(epoch) },
       };
       await write(connectionItem(connectionId, clock.now(), fields));
     },

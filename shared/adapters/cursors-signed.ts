@@ -13,7 +13,9 @@ export function signedCursors(secret: SecretText): Cursors {
     return key;
   };
   const mac = async (cursor: string, tenantId: string, scope: string) =>
-    createHmac("sha256", await derived()).update(JSON.stringify([tenantId, scope, cursor])).digest();
+    createHmac("sha256", await derived())
+      .update(JSON.stringify([tenantId, scope, cursor]))
+      .digest();
   return {
     async seal(cursor, tenantId, scope) {
       const sealed = Buffer.concat([await mac(cursor, tenantId, scope), Buffer.from(cursor)]);
@@ -24,7 +26,8 @@ export function signedCursors(secret: SecretText): Cursors {
       const cursor = bytes.subarray(macBytes).toString("utf8");
       const expected = await mac(cursor, tenantId, scope);
       const given = bytes.subarray(0, macBytes);
-      if (given.length !== macBytes || !timingSafeEqual(given, expected)) throw new AppError("bad_request", "The cursor is not valid");
+      if (given.length !== macBytes || !timingSafeEqual(given, expected))
+        throw new AppError("bad_request", "The cursor is not valid");
       return cursor;
     },
   };

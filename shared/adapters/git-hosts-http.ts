@@ -25,7 +25,8 @@ export interface HttpGitHostsOptions {
 const maxBodyBytes = 1024 * 1024;
 const pushForMs = 3_600_000;
 
-const systemAddresses = async (hostname: string) => (await lookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
+const systemAddresses = async (hostname: string) =>
+  (await lookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
 
 /** Git hosts over HTTP, of which only the configured ones are ever dialled. */
 export function httpGitHosts(options: HttpGitHostsOptions): GitHosts {
@@ -38,7 +39,8 @@ export function httpGitHosts(options: HttpGitHostsOptions): GitHosts {
     async inspect(text): Promise<Inspection> {
       const url = URL.canParse(text) ? new URL(text) : null;
       const host = url === null ? undefined : hostOf(url);
-      if (url === null || host === undefined || !isPlain(url, host)) return unreachable("not a repository of a configured git host");
+      if (url === null || host === undefined || !isPlain(url, host))
+        return unreachable("not a repository of a configured git host");
       const deadline = AbortSignal.timeout(deadlineMs);
       try {
         const address = await within(deadline, addressOf(url, host, addressesOf));
@@ -64,11 +66,22 @@ const unreachable = (message: string): Inspection => ({ kind: "unreachable", mes
 
 function isPlain(url: URL, { allowPrivate }: GitHost): boolean {
   const isSecure = url.protocol === "https:" || (url.protocol === "http:" && allowPrivate);
-  return isSecure && url.username === "" && url.password === "" && url.search === "" && url.hash === "" && url.pathname.length > 1;
+  return (
+    isSecure &&
+    url.username === "" &&
+    url.password === "" &&
+    url.search === "" &&
+    url.hash === "" &&
+    url.pathname.length > 1
+  );
 }
 
 /** Resolves once and checks every answer: the address that is checked here is the one that is dialled. */
-async function addressOf(url: URL, { allowPrivate }: GitHost, addressesOf: (hostname: string) => Promise<string[]>): Promise<string> {
+async function addressOf(
+  url: URL,
+  { allowPrivate }: GitHost,
+  addressesOf: (hostname: string) => Promise<string[]>,
+): Promise<string> {
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
   const addresses = isIP(hostname) === 0 ? await addressesOf(hostname) : [hostname];
   const forbidden = allowPrivate ? undefined : addresses.find((address) => !isPublicAddress(address));
@@ -87,7 +100,9 @@ async function ask(url: URL, address: string, signal: AbortSignal): Promise<Insp
   }
   if (status !== 200) {
     response.destroy();
-    return unreachable(status >= 300 && status < 400 ? "the host redirects, which is not followed" : `the host answered ${status}`);
+    return unreachable(
+      status >= 300 && status < 400 ? "the host redirects, which is not followed" : `the host answered ${status}`,
+    );
   }
   const facts = parseRefAdvertisement(await readCapped(response));
   return facts === null ? unreachable("the host did not answer as a git host") : { kind: "found", facts };

@@ -21,10 +21,20 @@ function pairs(raw: string[]): [string, string][] {
 
 /** Dials the supervisor of one container; it carries the request to the app's port and checks the key. */
 export function relayRequest(asked: RelayRequest): Promise<RelayAnswer> {
-  const headers: Record<string, string[]> = { "x-sandbox-preview-key": [asked.preview_key], "x-sandbox-port": [String(asked.port)] };
+  const headers: Record<string, string[]> = {
+    "x-sandbox-preview-key": [asked.preview_key],
+    "x-sandbox-port": [String(asked.port)],
+  };
   for (const [name, value] of asked.headers) (headers[name] ??= []).push(value);
   return new Promise((resolve) => {
-    const options = { host: asked.address, port: supervisorPort, method: asked.method, path: asked.path, headers, timeout: timeoutMs };
+    const options = {
+      host: asked.address,
+      port: supervisorPort,
+      method: asked.method,
+      path: asked.path,
+      headers,
+      timeout: timeoutMs,
+    };
     const outgoing = request(options, (incoming) => {
       const chunks: Buffer[] = [];
       let bytes = 0;

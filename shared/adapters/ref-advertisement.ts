@@ -28,7 +28,7 @@ export function parseRefAdvertisement(body: Buffer): RepositoryFacts | null {
 /** pkt-line: four hex digits of length, themselves included, then the payload. */
 function packetLines(body: Buffer): string[] | null {
   const lines: string[] = [];
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const digits = body.toString("latin1", at, at + 4);
     if (!/^[0-9a-f]{4}$/i.test(digits)) return null;
     const length = Number.parseInt(digits, 16);

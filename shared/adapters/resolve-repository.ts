@@ -48,7 +48,8 @@ function onNamedHost(text: string, hosts: readonly RepositoryHost[]): string {
 }
 
 function cloneUrl({ origin }: RepositoryHost, segments: string[]): string {
-  if (segments.length < 2 || !segments.every((each) => segment.test(each))) throw invalid("must name an owner and a repository");
+  if (segments.length < 2 || !segments.every((each) => segment.test(each)))
+    throw invalid("must name an owner and a repository");
   const path = segments.join("/");
   // A longer path is a host's own layout (groups, projects), which says itself whether it ends in `.git`.
   const suffix = segments.length === 2 && !path.endsWith(".git") ? ".git" : "";

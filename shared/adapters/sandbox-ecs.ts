@@ -31,7 +31,8 @@ export function ecsSandboxProvider(options: EcsSandboxOptions): SandboxProvider 
         const { tasks, failures } = await client.send(new RunTaskCommand(runTaskInput(options, request)));
         const taskId = tasks?.[0]?.taskArn;
         if (taskId !== undefined) return { kind: "launched", taskId };
-        const message = failures?.map((failure) => failure.detail ?? failure.reason ?? "").join("; ") || "no task and no reason";
+        const message =
+          failures?.map((failure) => failure.detail ?? failure.reason ?? "").join("; ") || "no task and no reason";
         return { kind: "no_capacity", message };
       } catch (error) {
         return launchFailure(error);
@@ -53,7 +54,10 @@ export function ecsSandboxProvider(options: EcsSandboxOptions): SandboxProvider 
   };
 }
 
-function runTaskInput(options: EcsSandboxOptions, { tenantId, sessionId, epoch, bootSecret }: LaunchRequest): RunTaskCommandInput {
+function runTaskInput(
+  options: EcsSandboxOptions,
+  { tenantId, sessionId, epoch, bootSecret }: LaunchRequest,
+): RunTaskCommandInput {
   const environment = { TENANT_ID: tenantId, SESSION_ID: sessionId, EPOCH: String(epoch), BOOT_SECRET: bootSecret };
   return {
     cluster: options.cluster,
@@ -63,7 +67,11 @@ function runTaskInput(options: EcsSandboxOptions, { tenantId, sessionId, epoch, 
     clientToken: clientToken(sessionId, epoch),
     startedBy: sessionId,
     networkConfiguration: {
-      awsvpcConfiguration: { subnets: options.subnets, securityGroups: [options.securityGroup], assignPublicIp: "ENABLED" },
+      awsvpcConfiguration: {
+        subnets: options.subnets,
+        securityGroups: [options.securityGroup],
+        assignPublicIp: "ENABLED",
+      },
     },
     overrides: {
       containerOverrides: [
@@ -91,10 +99,15 @@ function launchFailure(error: unknown): LaunchOutcome {
 const capacityWords = /capacity is unavailable|reached the limit|rate exceeded|throttl|try again/i;
 
 const isPassing = (error: ECSServiceException) =>
-  error.$fault === "server" || error.$retryable !== undefined || error.name === "ThrottlingException" || capacityWords.test(error.message);
+  error.$fault === "server" ||
+  error.$retryable !== undefined ||
+  error.name === "ThrottlingException" ||
+  capacityWords.test(error.message);
 
 const isUnknownTask = (error: unknown) =>
-  error instanceof ECSServiceException && error.name === "InvalidParameterException" && /not found/i.test(error.message);
+  error instanceof ECSServiceException &&
+  error.name === "InvalidParameterException" &&
+  /not found/i.test(error.message);
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 

@@ -26,7 +26,8 @@ export function apiGatewaySockets(client: ApiGatewayManagementApiClient, log: Lo
       try {
         await client.send(new DeleteConnectionCommand({ ConnectionId: connectionId }));
       } catch (error) {
-        if (!(error instanceof GoneException)) log.warn("close failed", { connection_id: connectionId, error: String(error) });
+        if (!(error instanceof GoneException))
+          log.warn("close failed", { connection_id: connectionId, error: String(error) });
       }
     },
   };

@@ -10,18 +10,18 @@ import { createCalls, sendCalls, type Dispatch } from "../domain/tool-call/tool-
 import { buildTranscript, InvalidTranscript } from "../domain/turn/transcript.ts";
 import { wake } from "../domain/turn/turn.ts";
 import {
-  checkpointWaitMs,
   claimStep,
   commitStep,
   failStep,
   postponeStep,
-  toolUses,
   type Answer,
   type Claim,
   type StepResult,
-} from "../domain/turn/turn.decisions.ts";
+} from "../domain/turn/step.decisions.ts";
+import { checkpointWaitMs } from "../domain/turn/waits.ts";
 import { meter } from "../domain/usage/usage.ts";
 import { ModelFailure, type ModelRequest } from "../ports/model.ts";
+import { toolUses } from "../protocol/content.ts";
 import type { ErrorCode } from "../protocol/error-code.ts";
 import { idPrefixes } from "../protocol/ids.ts";
 import { maxToolCallsPerStep } from "../protocol/limits.ts";
@@ -85,13 +85,7 @@ async function ask(deps: StepDeps, step: Step): Promise<Answered> {
   };
 }
 
-async function commit(
-  deps: StepDeps,
-  step: Step,
-  answered: Answered,
-  nonces: string[],
-  container: Container | null,
-) {
+async function commit(deps: StepDeps, step: Step, answered: Answered, nonces: string[], container: Container | null) {
   const { key, claim, conversation } = step;
   const { answer, modelRequestId } = answered;
   const workspace = isUp(container, deps.clock.now());
@@ -126,7 +120,13 @@ async function commit(
 }
 
 /** After the commit: all of this may be lost, the watchdog and the sweeper bring it back. */
-async function follow(deps: StepDeps, key: SessionKey, conversation: Conversation, container: Container | null, hops: number) {
+async function follow(
+  deps: StepDeps,
+  key: SessionKey,
+  conversation: Conversation,
+  container: Container | null,
+  hops: number,
+) {
   if (conversation.phase === "tools") return wake(deps, key, watchdogSeconds, hops + 1);
   if (conversation.phase === "checkpoint") {
     if (container) await takeCheckpoint(deps, conversation, container);
@@ -136,13 +136,23 @@ async function follow(deps: StepDeps, key: SessionKey, conversation: Conversatio
 }
 
 /** Hands the calls out where somebody is there to take them; a container that starts asks for them itself. */
-async function handOut(deps: StepDeps, step: Step, answer: Answer, nonces: string[], known: Container | null): Promise<void> {
+async function handOut(
+  deps: StepDeps,
+  step: Step,
+  answer: Answer,
+  nonces: string[],
+  known: Container | null,
+): Promise<void> {
   // A: the worker sees the container starting. B: it gets ready, and finds no call yet. A: commits. So A looks again.
   const container = isUp(known, deps.clock.now()) ? known : await latestContainer(deps.table, step.key);
   if (!container || !isUp(container, deps.clock.now())) return;
   const asked = toolUses(answer.content).slice(0, nonces.length);
   const calls = asked.map((call, index): Dispatch => ({
-    call_id: call.id, name: call.name, nonce: nonces[index] ?? "", timeout_ms: timeoutOf(call), turn_id: step.claim.turn_id,
+    call_id: call.id,
+    name: call.name,
+    nonce: nonces[index] ?? "",
+    timeout_ms: timeoutOf(call),
+    turn_id: step.claim.turn_id,
   }));
   await sendCalls(deps, container, calls, new Map(asked.map((call) => [call.id, call])));
 }
@@ -223,7 +233,9 @@ export async function runStep(
 async function conclude(deps: StepDeps, step: Step, answered: Answered, hops: number): Promise<void> {
   const { key, claim } = step;
   const { answer } = answered;
-  const nonces = toolUses(answer.content).slice(0, maxToolCallsPerStep).map(() => deps.ids.secret(16));
+  const nonces = toolUses(answer.content)
+    .slice(0, maxToolCallsPerStep)
+    .map(() => deps.ids.secret(16));
   const container = await usableContainer(deps, step, answer);
   const committed = await commit(deps, step, answered, nonces, container);
   if (!committed) return;

@@ -1,7 +1,7 @@
 import { transition, type Conversation } from "../domain/conversation/conversation.ts";
 import { deliver, subscribersOf } from "../domain/connection/connection.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
-import { leaseMs, renewLease, type Claim } from "../domain/turn/turn.decisions.ts";
+import { leaseMs, renewLease, type Claim } from "../domain/turn/step.decisions.ts";
 import type { ModelEvent, ModelRequest } from "../ports/model.ts";
 import { DeltaRelay } from "./relay.ts";
 import type { StepDeps } from "./step-deps.ts";

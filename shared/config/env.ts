@@ -51,7 +51,17 @@ const preview = { PREVIEW_ORIGIN: z.string() };
 /** One schema per process: the construct of a function takes exactly these, so that none can be forgotten. */
 export const environments = {
   http: z.object({
-    ...stage, ...table, ...queue, ...bucket, ...sockets, ...userKeys, ...sandboxKeys, ...previewKeys, ...issuer, ...git, ...preview,
+    ...stage,
+    ...table,
+    ...queue,
+    ...bucket,
+    ...sockets,
+    ...userKeys,
+    ...sandboxKeys,
+    ...previewKeys,
+    ...issuer,
+    ...git,
+    ...preview,
     WEBSOCKET_URL: z.url(),
     NAMING_FUNCTION: z.string(),
     TURN_MODEL: z.string(),
@@ -62,7 +72,15 @@ export const environments = {
   frames: z.object({ ...stage, ...table, ...queue, ...sockets, ...bucket }),
   sandbox: z.object({ ...stage, ...table, ...queue, ...sockets, ...bucket, ...sandboxKeys, ...issuer, ...git }),
   turn: z.object({
-    ...stage, ...table, ...queue, ...bucket, ...sockets, ...sandboxKeys, ...model, ...tasks, ...git,
+    ...stage,
+    ...table,
+    ...queue,
+    ...bucket,
+    ...sockets,
+    ...sandboxKeys,
+    ...model,
+    ...tasks,
+    ...git,
     TURN_MODEL: z.string(),
   }),
   deadLetters: z.object({ ...stage, ...table, ...sockets, ...bucket }),
@@ -93,7 +111,10 @@ export type Environment<P extends ProcessName> = z.output<(typeof environments)[
 export type EnvironmentNames<P extends ProcessName> = keyof z.input<(typeof environments)[P]> & string;
 
 /** Fails the cold start and names every missing or malformed variable (never its value). */
-export function readEnvironment<P extends ProcessName>(process: P, values: Record<string, string | undefined>): Environment<P> {
+export function readEnvironment<P extends ProcessName>(
+  process: P,
+  values: Record<string, string | undefined>,
+): Environment<P> {
   const parsed = environments[process].safeParse(values);
   if (parsed.success) return parsed.data as Environment<P>;
   const names = [...new Set(parsed.error.issues.map((issue) => issue.path.join(".")))];

@@ -21,7 +21,14 @@ export interface ModelRequest {
   maxTokens: number;
 }
 
-export type StopReason = "end_turn" | "tool_use" | "max_tokens" | "refusal" | "pause_turn" | "context_window_exceeded" | "stop_sequence";
+export type StopReason =
+  | "end_turn"
+  | "tool_use"
+  | "max_tokens"
+  | "refusal"
+  | "pause_turn"
+  | "context_window_exceeded"
+  | "stop_sequence";
 
 export type ModelEvent =
   | { type: "delta"; block: "text" | "thinking"; index: number; text: string }

@@ -12,7 +12,11 @@ export type Delivery = z.infer<typeof Delivery>;
 /** What a user's connection may send. Each frame gets exactly one `ack` with its `request_id`. */
 export const ClientFrame = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("ping"), ...framed }),
-  z.strictObject({ type: z.literal("session.subscribe"), ...ofSession, after: z.number().int().nonnegative().default(0) }),
+  z.strictObject({
+    type: z.literal("session.subscribe"),
+    ...ofSession,
+    after: z.number().int().nonnegative().default(0),
+  }),
   z.strictObject({ type: z.literal("session.unsubscribe"), ...ofSession }),
   z.strictObject({
     type: z.literal("message.send"),

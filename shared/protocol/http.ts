@@ -11,7 +11,10 @@ export type Role = z.infer<typeof Role>;
 export const User = z.object({ id: UserId, email: z.string(), role: Role });
 export const Tenant = z.object({ id: TenantId, name: z.string() });
 
-const Email = z.email().max(254).transform((email) => email.toLowerCase());
+const Email = z
+  .email()
+  .max(254)
+  .transform((email) => email.toLowerCase());
 const Password = z.string().min(10).max(200);
 
 export const RegisterRequest = z.strictObject({
@@ -90,7 +93,12 @@ export const PageQuery = z.strictObject({
 
 export const SendMessageRequest = z.strictObject({ content: z.string(), delivery: Delivery.default("queue") });
 /** Same answer for the frame `message.send` and `POST /sessions/{id}/messages`. */
-export const SendMessageAnswer = z.object({ message_id: MessageId, turn_id: TurnId, seq: z.number().int(), queued: z.boolean() });
+export const SendMessageAnswer = z.object({
+  message_id: MessageId,
+  turn_id: TurnId,
+  seq: z.number().int(),
+  queued: z.boolean(),
+});
 export type SendMessageAnswer = z.infer<typeof SendMessageAnswer>;
 
 export const Message = z.object({
@@ -130,7 +138,13 @@ export type Checkpoint = z.infer<typeof Checkpoint>;
 export const SessionUsage = TokenCounts.extend({
   model_calls: z.number().int(),
   cost_micro_usd: z.number().int().nullable(),
-  by_model: z.array(TokenCounts.extend({ model: z.string(), model_calls: z.number().int(), cost_micro_usd: z.number().int().nullable() })),
+  by_model: z.array(
+    TokenCounts.extend({
+      model: z.string(),
+      model_calls: z.number().int(),
+      cost_micro_usd: z.number().int().nullable(),
+    }),
+  ),
 });
 export type SessionUsage = z.infer<typeof SessionUsage>;
 

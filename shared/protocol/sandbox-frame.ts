@@ -43,7 +43,12 @@ export type PushOutcome = z.infer<typeof PushOutcome>;
 /** What a sandbox's supervisor may send. Each is its own API Gateway route, handled by the sandbox function alone. */
 export const SandboxFrame = z.discriminatedUnion("type", [
   /** First frame on every link, also after a reconnect. Answered by `welcome`. */
-  z.strictObject({ type: z.literal("sandbox.hello"), ...framed, version: z.string(), private_ip: z.string().nullable() }),
+  z.strictObject({
+    type: z.literal("sandbox.hello"),
+    ...framed,
+    version: z.string(),
+    private_ip: z.string().nullable(),
+  }),
   /** The workspace holds the last checkpoint (or the repository, or nothing) and tools may run. */
   z.strictObject({
     type: z.literal("sandbox.ready"),

@@ -106,7 +106,15 @@ function event<T extends string, D extends z.ZodType, S extends z.ZodType>(type:
 const seq = z.number().int().positive();
 
 type EventOf<M extends Record<string, z.ZodType>, S> = {
-  [T in keyof M & string]: { v: 1; type: T; session_id: string; seq: S; at: string; turn_id?: string; data: z.infer<M[T]> };
+  [T in keyof M & string]: {
+    v: 1;
+    type: T;
+    session_id: string;
+    seq: S;
+    at: string;
+    turn_id?: string;
+    data: z.infer<M[T]>;
+  };
 }[keyof M & string];
 
 export type DurableEventType = keyof typeof durableEventData;

@@ -24,7 +24,13 @@ export function manualClock(startMs = Date.UTC(2026, 10, 21, 9)) {
   };
 }
 
-export const usage = { model: "rehearsal", input_tokens: 100, output_tokens: 20, cache_read_tokens: 0, cache_write_tokens: 0 };
+export const usage = {
+  model: "rehearsal",
+  input_tokens: 100,
+  output_tokens: 20,
+  cache_read_tokens: 0,
+  cache_write_tokens: 0,
+};
 
 /** A model's answer in one delta. */
 export function says(text: string): ModelEvent[] {
@@ -35,7 +41,12 @@ export function says(text: string): ModelEvent[] {
 }
 
 export function calls(...inputs: { id: string; name?: string; input?: Record<string, unknown> }[]): ModelEvent[] {
-  const content = inputs.map(({ id, name = "bash", input = { command: "true" } }) => ({ type: "tool_use" as const, id, name, input }));
+  const content = inputs.map(({ id, name = "bash", input = { command: "true" } }) => ({
+    type: "tool_use" as const,
+    id,
+    name,
+    input,
+  }));
   return [{ type: "completed", content, stopReason: "tool_use", usage, requestId: null }];
 }
 
@@ -53,8 +64,19 @@ export async function startEngine(model: Model) {
   const sandbox = fakeProvider();
   const gitHosts = fakeGitHosts();
   const deps: StepDeps & LinkDeps & { objects: typeof objects } = {
-    table, clock, sockets, queue, objects, gitHosts, ids: randomIds, log: silentLog, provider: sandbox.provider,
-    model, turnModel: "rehearsal", system: "You are a test.", tools: [],
+    table,
+    clock,
+    sockets,
+    queue,
+    objects,
+    gitHosts,
+    ids: randomIds,
+    log: silentLog,
+    provider: sandbox.provider,
+    model,
+    turnModel: "rehearsal",
+    system: "You are a test.",
+    tools: [],
     price: (counted) => counted.input_tokens * 2 + counted.output_tokens * 10,
     bootSecret: async (sessionId, epoch) => `boot-${sessionId}-${epoch}`,
   };
@@ -63,10 +85,17 @@ export async function startEngine(model: Model) {
     const key = { tenant_id, session_id: randomIds.uuid() };
     const now = clock.now();
     const user_id = randomIds.next(idPrefixes.user);
-    await rows(table).entities.session
-      .create({
-        ...key, title: "A test", messages: "null", inbox_status: "active", sbx_config: "null",
-        created_by: user_id, created_at: now, updated_at: now, last_activity_at: now,
+    await rows(table)
+      .entities.session.create({
+        ...key,
+        title: "A test",
+        messages: "null",
+        inbox_status: "active",
+        sbx_config: "null",
+        created_by: user_id,
+        created_at: now,
+        updated_at: now,
+        last_activity_at: now,
       })
       .go();
     await rows(table).entities.conversation.create(emptyConversation(key, now)).go();

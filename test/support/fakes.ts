@@ -29,7 +29,11 @@ export function memoryObjects(): Objects & { stored: Map<string, Uint8Array> } {
 }
 
 /** Keeps what was posted, per connection. */
-export function recordedSockets(): Sockets & { posted: Map<string, unknown[]>; fate: Map<string, Delivered>; closed: string[] } {
+export function recordedSockets(): Sockets & {
+  posted: Map<string, unknown[]>;
+  fate: Map<string, Delivered>;
+  closed: string[];
+} {
   const posted = new Map<string, unknown[]>();
   const fate = new Map<string, Delivered>();
   const closed: string[] = [];
@@ -59,7 +63,9 @@ export function recordedQueue() {
 }
 
 /** Answers each call with the next of a list; the last one stays. */
-export function scriptedModel(answers: ((request: ModelRequest) => AsyncIterable<ModelEvent> | Iterable<ModelEvent>)[]) {
+export function scriptedModel(
+  answers: ((request: ModelRequest) => AsyncIterable<ModelEvent> | Iterable<ModelEvent>)[],
+) {
   const requests: ModelRequest[] = [];
   const model: Model = {
     async *stream(request) {
@@ -72,7 +78,12 @@ export function scriptedModel(answers: ((request: ModelRequest) => AsyncIterable
   return { ...model, requests };
 }
 
-export function fakeProvider(outcome: (request: LaunchRequest) => LaunchOutcome = ({ sessionId, epoch }) => ({ kind: "launched", taskId: `task-${sessionId}-${epoch}` })) {
+export function fakeProvider(
+  outcome: (request: LaunchRequest) => LaunchOutcome = ({ sessionId, epoch }) => ({
+    kind: "launched",
+    taskId: `task-${sessionId}-${epoch}`,
+  }),
+) {
   const launched: LaunchRequest[] = [];
   const stopped: string[] = [];
   const provider: SandboxProvider = {

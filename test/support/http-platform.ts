@@ -47,7 +47,10 @@ export async function startHttpPlatform() {
   const server = await startTestTable();
   const clock = testClock();
   const lines: string[] = [];
-  const table = { client: DynamoDBDocumentClient.from(server.client, { marshallOptions: { removeUndefinedValues: true } }), name: server.tableName };
+  const table = {
+    client: DynamoDBDocumentClient.from(server.client, { marshallOptions: { removeUndefinedValues: true } }),
+    name: server.tableName,
+  };
   const signing = { issuer, clock, published: publishedKeys({ table, clock }) };
   const deps: HttpDeps = {
     table,
@@ -82,11 +85,21 @@ export async function startHttpPlatform() {
   async function send(method: string, path: string, body?: unknown, token?: string): Promise<HttpAnswer> {
     const headers = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
     const [rawPath = "", query = ""] = path.split("?");
-    return call({ method, path: rawPath, query, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    return call({
+      method,
+      path: rawPath,
+      query,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
   }
 
   async function register(email = `${randomIds.uuid()}@example.com`): Promise<TokenAnswer> {
-    const answer = await send("POST", "/auth/register", { email, password: "correct horse battery", tenant_name: "Acme" });
+    const answer = await send("POST", "/auth/register", {
+      email,
+      password: "correct horse battery",
+      tenant_name: "Acme",
+    });
     if (answer.status !== 201) throw new Error(`register answered ${answer.status}: ${answer.text}`);
     return answer.body as unknown as TokenAnswer;
   }

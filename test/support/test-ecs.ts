@@ -15,10 +15,14 @@ import type { StateChangeEvent } from "../../infra/local/ecs/task-state.ts";
 import type { Ids } from "../../shared/ports/ids.ts";
 import { closeServer, listenOnLoopback } from "../../infra/local/gateway/loopback.ts";
 
-const arn = (resource: string) => `arn:${localAccount.partition}:ecs:${localAccount.region}:${localAccount.id}:${resource}`;
+const arn = (resource: string) =>
+  `arn:${localAccount.partition}:ecs:${localAccount.region}:${localAccount.id}:${resource}`;
 
 /** As the platform's own task definition, with a shell in place of both programs. */
-export function shellContainer(name: "supervisor" | "toolbox", changes: Partial<ContainerDefinition> = {}): ContainerDefinition {
+export function shellContainer(
+  name: "supervisor" | "toolbox",
+  changes: Partial<ContainerDefinition> = {},
+): ContainerDefinition {
   const isToolbox = name === "toolbox";
   return {
     name,
@@ -40,7 +44,9 @@ export function shellContainer(name: "supervisor" | "toolbox", changes: Partial<
   };
 }
 
-export function shellTask(changes: Partial<Record<"supervisor" | "toolbox", Partial<ContainerDefinition>>> = {}): TaskDefinition {
+export function shellTask(
+  changes: Partial<Record<"supervisor" | "toolbox", Partial<ContainerDefinition>>> = {},
+): TaskDefinition {
   return {
     family: "SandboxTask",
     arn: arn("task-definition/SandboxTask:1"),
@@ -104,7 +110,9 @@ export async function startTestEcs(options: Partial<EcsOptions> & { caller?: Cal
         return found;
       }
       await news.next().catch(() => {
-        throw new Error(`${what}: not within ${timeoutMs} ms. Events: ${events.map(summary).join(" | ")} Logs: ${JSON.stringify(logs.slice(-20))}`);
+        throw new Error(
+          `${what}: not within ${timeoutMs} ms. Events: ${events.map(summary).join(" | ")} Logs: ${JSON.stringify(logs.slice(-20))}`,
+        );
       });
     }
   }
@@ -121,9 +129,17 @@ export async function startTestEcs(options: Partial<EcsOptions> & { caller?: Cal
     untilStatus: (taskArn: string, status: string) =>
       until(() => eventsOf(taskArn).find((event) => event.detail.lastStatus === status), `${status} of ${taskArn}`),
     untilLine: (taskArn: string, line: string) =>
-      until(() => logs.find((log) => taskArn.endsWith(log.taskId) && log.line.includes(line)), `"${line}" of ${taskArn}`),
+      until(
+        () => logs.find((log) => taskArn.endsWith(log.taskId) && log.line.includes(line)),
+        `"${line}" of ${taskArn}`,
+      ),
     async run(input: Partial<RunTaskCommandInput> = {}) {
-      const defaults = { cluster: "Main", taskDefinition: "SandboxTask", launchType: "FARGATE" as const, networkConfiguration: sandboxNetwork };
+      const defaults = {
+        cluster: "Main",
+        taskDefinition: "SandboxTask",
+        launchType: "FARGATE" as const,
+        networkConfiguration: sandboxNetwork,
+      };
       const { tasks } = await client.send(new RunTaskCommand({ ...defaults, ...input }));
       const task = tasks?.[0];
       if (task?.taskArn === undefined) throw new Error("no task");
@@ -131,8 +147,14 @@ export async function startTestEcs(options: Partial<EcsOptions> & { caller?: Cal
     },
     /** Both programs of the task listen. */
     async ready(taskArn: string) {
-      await until(() => logs.some((log) => taskArn.endsWith(log.taskId) && log.line === "supervisor ready"), "supervisor ready");
-      await until(() => logs.some((log) => taskArn.endsWith(log.taskId) && log.line === "toolbox ready"), "toolbox ready");
+      await until(
+        () => logs.some((log) => taskArn.endsWith(log.taskId) && log.line === "supervisor ready"),
+        "supervisor ready",
+      );
+      await until(
+        () => logs.some((log) => taskArn.endsWith(log.taskId) && log.line === "toolbox ready"),
+        "toolbox ready",
+      );
     },
     /** Runs a bash command inside a container, from outside it. */
     shell(taskArn: string, container: "supervisor" | "toolbox", command: string): Promise<ShellResult> {
@@ -171,7 +193,9 @@ function askShell(path: string, command: string): Promise<ShellResult> {
     let answer = "";
     connection.on("data", (chunk) => (answer += String(chunk)));
     connection.on("error", reject);
-    connection.on("close", () => (answer === "" ? reject(new Error("the container ended")) : resolve(JSON.parse(answer) as ShellResult)));
+    connection.on("close", () =>
+      answer === "" ? reject(new Error("the container ended")) : resolve(JSON.parse(answer) as ShellResult),
+    );
     connection.write(`${JSON.stringify(command)}\n`);
   });
 }

@@ -4,8 +4,18 @@ import { createSession, listSessions, readSession } from "../../../shared/domain
 import { submitPrompt } from "../../../shared/domain/turn/turn.ts";
 import { sessionUsage } from "../../../shared/domain/usage/usage.ts";
 import {
-  Checkpoint, CreateSessionRequest, EventsPage, EventsQuery, ListSessionsQuery, Message, page, PageQuery, SendMessageAnswer,
-  SendMessageRequest, Session, SessionUsage,
+  Checkpoint,
+  CreateSessionRequest,
+  EventsPage,
+  EventsQuery,
+  ListSessionsQuery,
+  Message,
+  page,
+  PageQuery,
+  SendMessageAnswer,
+  SendMessageRequest,
+  Session,
+  SessionUsage,
 } from "../../../shared/protocol/http.ts";
 import type { Actor } from "../../../shared/ports/tokens.ts";
 import { route } from "../deps.ts";
@@ -13,7 +23,10 @@ import { route } from "../deps.ts";
 /** Any text: an id that is none is not found, as a foreign one is. */
 const ofSession = z.object({ session_id: z.string() });
 
-const keyOf = (actor: Actor, params: { session_id: string }) => ({ tenant_id: actor.tenantId, session_id: params.session_id });
+const keyOf = (actor: Actor, params: { session_id: string }) => ({
+  tenant_id: actor.tenantId,
+  session_id: params.session_id,
+});
 
 export const sessionRoutes = [
   route({
@@ -33,7 +46,10 @@ export const sessionRoutes = [
     needs: "user",
     query: ListSessionsQuery,
     answers: { 200: page(Session) },
-    run: async ({ input, actor, deps }) => ({ status: 200, body: await listSessions(deps, actor.tenantId, input.query) }),
+    run: async ({ input, actor, deps }) => ({
+      status: 200,
+      body: await listSessions(deps, actor.tenantId, input.query),
+    }),
   }),
   route({
     method: "GET",
@@ -41,7 +57,10 @@ export const sessionRoutes = [
     needs: "user",
     params: ofSession,
     answers: { 200: Session },
-    run: async ({ input, actor, deps }) => ({ status: 200, body: await readSession(deps.table, keyOf(actor, input.params)) }),
+    run: async ({ input, actor, deps }) => ({
+      status: 200,
+      body: await readSession(deps.table, keyOf(actor, input.params)),
+    }),
   }),
   route({
     method: "GET",

@@ -28,7 +28,11 @@ const maxSubjectLength = 72;
 
 /** The subject of a checkpoint's commit: the first line of the turn's prompt. */
 export function subjectOf(prompt: string): string {
-  const line = prompt.split("\n").map((part) => part.trim()).find((part) => part !== "") ?? "Checkpoint";
+  const line =
+    prompt
+      .split("\n")
+      .map((part) => part.trim())
+      .find((part) => part !== "") ?? "Checkpoint";
   return line.length <= maxSubjectLength ? line : `${line.slice(0, maxSubjectLength - 1).trimEnd()}…`;
 }
 
@@ -104,7 +108,9 @@ export function checkpointRow(
   const { pack_key, pack_bytes: _bytes, pack_is_complete, ...rest } = taken;
   const older = pack_is_complete ? [] : (previous?.pack_keys ?? seed?.pack_keys ?? []);
   return {
-    kind: "checkpoint", ...rest, turn_id,
+    kind: "checkpoint",
+    ...rest,
+    turn_id,
     number: (previous?.number ?? 0) + 1,
     pack_keys: [...older, pack_key],
     branch: push.branch,
@@ -122,7 +128,12 @@ export async function listCheckpoints(table: Table, key: SessionKey, page: { lim
 }
 
 /** A push that was late arrived. False where that was known, or the commit is none of the newest checkpoint's. */
-export async function markPushed(table: Table, checkpoint: StoredCheckpoint, key: SessionKey, branch: string): Promise<boolean> {
+export async function markPushed(
+  table: Table,
+  checkpoint: StoredCheckpoint,
+  key: SessionKey,
+  branch: string,
+): Promise<boolean> {
   const { tenant_id, session_id } = key;
   try {
     await rows(table)

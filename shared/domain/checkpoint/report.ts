@@ -43,20 +43,30 @@ export async function recordCheckpoint(deps: ReportDeps, link: Link, report: Che
   if (!conversation) throw new AppError("not_found");
   if (conversation.epoch !== link.epoch) throw new AppError("conflict", "This container was replaced");
   const previous = await latestCheckpoint(deps.table, conversation);
-  const row = report.checkpoint && checkpointRow(report.checkpoint, report.push, report.turn_id, previous, seedOf(conversation));
-  const outcome = await transition(deps, link.key, (current, now) => {
-    if (row && (current.checkpoint_seq ?? 0) !== (previous?.seq ?? 0) && current.checkpoint_commit !== row.commit) {
-      throw new AppError("busy");
-    }
-    return decideReport(current, row, report, now);
-  }, conversation);
+  const row =
+    report.checkpoint && checkpointRow(report.checkpoint, report.push, report.turn_id, previous, seedOf(conversation));
+  const outcome = await transition(
+    deps,
+    link.key,
+    (current, now) => {
+      if (row && (current.checkpoint_seq ?? 0) !== (previous?.seq ?? 0) && current.checkpoint_commit !== row.commit) {
+        throw new AppError("busy");
+      }
+      return decideReport(current, row, report, now);
+    },
+    conversation,
+  );
   if (outcome.kind !== "committed") return;
   await announce(deps, link.key, outcome.rows);
   if (outcome.conversation.phase === "model") await wake(deps, link.key);
 }
 
 /** A push that had failed before went through. */
-export async function recordPush(deps: LinkDeps, link: Link, pushed: { commit: string; branch: string }): Promise<void> {
+export async function recordPush(
+  deps: LinkDeps,
+  link: Link,
+  pushed: { commit: string; branch: string },
+): Promise<void> {
   const conversation = await readConversation(deps.table, link.key);
   const checkpoint = conversation && (await latestCheckpoint(deps.table, conversation));
   if (!checkpoint || checkpoint.commit !== pushed.commit) return;

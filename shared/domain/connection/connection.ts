@@ -14,18 +14,24 @@ interface TableDeps {
 
 /** The live connection with this id; null where it is unknown or over its time (a late TTL row does not count). */
 export async function findConnection(deps: TableDeps, connectionId: string): Promise<Connection | null> {
-  const found = await rows(deps.table).entities.connection.get({ connection_id: connectionId }).go({ consistent: true });
+  const found = await rows(deps.table)
+    .entities.connection.get({ connection_id: connectionId })
+    .go({ consistent: true });
   if (!found.data || found.data.expires_at * 1000 <= deps.clock.now()) return null;
   return found.data;
 }
 
 /** Null where it was gone already. */
 export async function removeConnection(table: Table, connectionId: string): Promise<Connection | null> {
-  const removed = await rows(table).entities.connection.delete({ connection_id: connectionId }).go({ response: "all_old" });
+  const removed = await rows(table)
+    .entities.connection.delete({ connection_id: connectionId })
+    .go({ response: "all_old" });
   const connection = removed.data as Connection | null;
   if (!connection) return null;
   const watched = [...(connection.subscriptions ?? [])];
-  await Promise.all(watched.map((session_id) => unsubscribe(table, { tenant_id: connection.tenant_id, session_id }, connectionId)));
+  await Promise.all(
+    watched.map((session_id) => unsubscribe(table, { tenant_id: connection.tenant_id, session_id }, connectionId)),
+  );
   return connection;
 }
 
@@ -33,7 +39,10 @@ export async function removeConnection(table: Table, connectionId: string): Prom
 export async function subscribe(table: Table, connection: Connection, session_id: string): Promise<boolean> {
   const { connection_id, tenant_id, expires_at } = connection;
   try {
-    await rows(table).entities.connection.patch({ connection_id }).add({ subscriptions: [session_id] }).go();
+    await rows(table)
+      .entities.connection.patch({ connection_id })
+      .add({ subscriptions: [session_id] })
+      .go();
   } catch (error) {
     if (isConditionFailure(error)) return false;
     throw error;
@@ -50,7 +59,9 @@ export async function unsubscribe(table: Table, key: SessionKey, connectionId: s
 /** Who watches the session now. */
 export async function subscribersOf(deps: TableDeps, key: SessionKey): Promise<string[]> {
   const { tenant_id, session_id } = key;
-  const found = await rows(deps.table).entities.subscription.query.bySession({ tenant_id, session_id }).go({ pages: "all" });
+  const found = await rows(deps.table)
+    .entities.subscription.query.bySession({ tenant_id, session_id })
+    .go({ pages: "all" });
   const now = deps.clock.now();
   return found.data.filter((row) => row.expires_at * 1000 > now).map((row) => row.connection_id);
 }

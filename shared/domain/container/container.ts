@@ -41,7 +41,20 @@ export async function containerOfTask(table: Table, taskId: string): Promise<Con
   return found.data[0] ?? null;
 }
 
-type Change = Partial<Pick<Container, "status" | "task_id" | "connection_id" | "private_ip" | "ready_at" | "stopped_at" | "stop_reason" | "boot_redeemed_at" | "last_heartbeat_at">>;
+type Change = Partial<
+  Pick<
+    Container,
+    | "status"
+    | "task_id"
+    | "connection_id"
+    | "private_ip"
+    | "ready_at"
+    | "stopped_at"
+    | "stop_reason"
+    | "boot_redeemed_at"
+    | "last_heartbeat_at"
+  >
+>;
 
 /** Changes the row while it is in one of these statuses; false where it is not any more. */
 export async function patchContainer(
@@ -69,12 +82,22 @@ async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number): Prom
   const now = deps.clock.now();
   const { tenant_id, session_id } = key;
   const row = {
-    tenant_id, session_id, epoch, status: "starting" as const,
-    preview_key: deps.ids.secret(24), requested_at: now, last_heartbeat_at: now,
+    tenant_id,
+    session_id,
+    epoch,
+    status: "starting" as const,
+    preview_key: deps.ids.secret(24),
+    requested_at: now,
+    last_heartbeat_at: now,
   };
   const opened = await transition(deps, key, (conversation) => {
     if (conversation.epoch >= epoch) return null;
-    const starting: EventRow = { kind: "event", type: "container.starting", turn_id: conversation.turn_id, data: { epoch } };
+    const starting: EventRow = {
+      kind: "event",
+      type: "container.starting",
+      turn_id: conversation.turn_id,
+      data: { epoch },
+    };
     return {
       rows: [starting],
       change: { epoch },
@@ -169,7 +192,10 @@ export async function redeemBootSecret(
     await rows(deps.table)
       .entities.container.patch({ tenant_id, session_id, epoch })
       .set({ boot_redeemed_at: now })
-      .where(({ boot_redeemed_at, status }, { notExists, eq }) => `${notExists(boot_redeemed_at)} AND ${eq(status, "starting")}`)
+      .where(
+        ({ boot_redeemed_at, status }, { notExists, eq }) =>
+          `${notExists(boot_redeemed_at)} AND ${eq(status, "starting")}`,
+      )
       .go();
   } catch (error) {
     if (isConditionFailure(error)) throw new AppError("unauthenticated");

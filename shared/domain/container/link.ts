@@ -43,8 +43,15 @@ async function ofLink(deps: LinkDeps, link: Link): Promise<{ container: Containe
   return { container, conversation };
 }
 
-async function sourceOf(deps: LinkDeps, key: SessionKey, conversation: Conversation): Promise<z.infer<typeof WorkspaceSource>> {
-  const [session, checkpoint] = await Promise.all([findSessionRow(deps.table, key), latestCheckpoint(deps.table, conversation)]);
+async function sourceOf(
+  deps: LinkDeps,
+  key: SessionKey,
+  conversation: Conversation,
+): Promise<z.infer<typeof WorkspaceSource>> {
+  const [session, checkpoint] = await Promise.all([
+    findSessionRow(deps.table, key),
+    latestCheckpoint(deps.table, conversation),
+  ]);
   const state = checkpoint ?? seedOf(conversation);
   const packs = state?.pack_keys ?? [];
   return {
@@ -65,7 +72,11 @@ async function catchUp(deps: LinkDeps, container: Container, conversation: Conve
 }
 
 /** First frame of every link, also after a reconnect: the newest link is the one that counts. */
-export async function greet(deps: LinkDeps, link: Link, frame: { frame_id: string; private_ip: string | null }): Promise<void> {
+export async function greet(
+  deps: LinkDeps,
+  link: Link,
+  frame: { frame_id: string; private_ip: string | null },
+): Promise<void> {
   const { container, conversation } = await ofLink(deps, link);
   const change = {
     connection_id: link.connectionId,
@@ -101,7 +112,8 @@ export async function markReady(
     deps,
     key,
     (current) => {
-      const restored = frame.restored_commit && frame.restored_commit === current.checkpoint_commit ? current.checkpoint : null;
+      const restored =
+        frame.restored_commit && frame.restored_commit === current.checkpoint_commit ? current.checkpoint : null;
       const data = { epoch, restored_checkpoint: restored };
       const ready: EventRow = { kind: "event", type: "container.ready", turn_id: current.turn_id, data };
       return {

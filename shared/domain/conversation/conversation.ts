@@ -12,7 +12,9 @@ export type Conversation = EntityItem<Platform["entities"]["conversation"]>;
 
 /** What a transition changes; null removes. Keys, head, fence and times are the doer's. */
 export type ConversationChange = {
-  [K in Exclude<keyof Conversation, "tenant_id" | "session_id" | "head" | "updated_at" | "due_shard">]?: Conversation[K] | null;
+  [K in Exclude<keyof Conversation, "tenant_id" | "session_id" | "head" | "updated_at" | "due_shard">]?:
+    | Conversation[K]
+    | null;
 };
 
 /** One transition, decided from the state that was read. */
@@ -67,19 +69,33 @@ function split(change: ConversationChange, sessionId: string) {
 }
 
 /** The conditional write of the conversation: holds only on the state that was decided on. */
-function patchConversation(entities: TransactionEntities, read: Conversation, change: ConversationChange, head: number, now: number) {
+function patchConversation(
+  entities: TransactionEntities,
+  read: Conversation,
+  change: ConversationChange,
+  head: number,
+  now: number,
+) {
   const { tenant_id, session_id } = read;
   const { set, remove } = split(change, session_id);
   return entities.conversation
     .patch({ tenant_id, session_id })
     .set({ ...set, head, updated_at: now })
     .remove(remove as never)
-    .where(({ head: at, fence, phase }, { eq }) => `${eq(at, read.head)} AND ${eq(fence, read.fence)} AND ${eq(phase, read.phase)}`)
+    .where(
+      ({ head: at, fence, phase }, { eq }) =>
+        `${eq(at, read.head)} AND ${eq(fence, read.fence)} AND ${eq(phase, read.phase)}`,
+    )
     .commit({ response: "all_old" });
 }
 
 /** A transition that appends nothing is one conditional write: half the price of a transaction. */
-async function submitAlone(table: Table, read: Conversation, change: ConversationChange, now: number): Promise<Submitted> {
+async function submitAlone(
+  table: Table,
+  read: Conversation,
+  change: ConversationChange,
+  now: number,
+): Promise<Submitted> {
   const { tenant_id, session_id } = read;
   const { set, remove } = split(change, session_id);
   try {
@@ -87,7 +103,10 @@ async function submitAlone(table: Table, read: Conversation, change: Conversatio
       .entities.conversation.patch({ tenant_id, session_id })
       .set({ ...set, updated_at: now })
       .remove(remove as never)
-      .where(({ head, fence, phase }, { eq }) => `${eq(head, read.head)} AND ${eq(fence, read.fence)} AND ${eq(phase, read.phase)}`)
+      .where(
+        ({ head, fence, phase }, { eq }) =>
+          `${eq(head, read.head)} AND ${eq(fence, read.fence)} AND ${eq(phase, read.phase)}`,
+      )
       .go();
     return { kind: "done" };
   } catch (error) {
@@ -96,7 +115,10 @@ async function submitAlone(table: Table, read: Conversation, change: Conversatio
   }
 }
 
-type Submitted = { kind: "done" } | { kind: "stale" } | { kind: "refused"; index: number; stored: Record<string, unknown> | null };
+type Submitted =
+  | { kind: "done" }
+  | { kind: "stale" }
+  | { kind: "refused"; index: number; stored: Record<string, unknown> | null };
 
 async function submit(
   table: Table,
@@ -107,7 +129,8 @@ async function submit(
   if (transition.rows.length === 0 && !transition.extra) return submitAlone(table, read, transition.change, now);
   const key = { tenant_id: read.tenant_id, session_id: read.session_id };
   const head = read.head + transition.rows.length;
-  const answer = await rows(table).transaction.write((entities) => [
+  const answer = await rows(table)
+    .transaction.write((entities) => [
       patchConversation(entities, read, transition.change, head, now),
       ...transition.rows.map((row, index) => createRow(entities, key, row, read.head + 1 + index, now)),
       ...(transition.extra?.(entities, read.head + 1) ?? []),
@@ -118,7 +141,11 @@ async function submit(
   const refused = answer.data.findIndex((item, index) => index >= own && item?.code === "ConditionalCheckFailed");
   const stale = answer.data.slice(0, own).some((item) => item?.code === "ConditionalCheckFailed");
   if (refused < 0 || stale) return { kind: "stale" };
-  return { kind: "refused", index: refused - own, stored: (answer.data[refused]?.item ?? null) as Record<string, unknown> | null };
+  return {
+    kind: "refused",
+    index: refused - own,
+    stored: (answer.data[refused]?.item ?? null) as Record<string, unknown> | null,
+  };
 }
 
 function after<T>(read: Conversation, transition: Transition<T>, now: number): Conversation {

@@ -37,7 +37,11 @@ export function targetOf(host: string): Pick<PreviewTarget, "sessionId" | "port"
 }
 
 /** Throws `not_found` and `preview_unavailable`. */
-export async function openPreview(deps: PreviewDeps, key: SessionKey, port: number): Promise<z.infer<typeof OpenPreviewAnswer>> {
+export async function openPreview(
+  deps: PreviewDeps,
+  key: SessionKey,
+  port: number,
+): Promise<z.infer<typeof OpenPreviewAnswer>> {
   if (!(await findSessionRow(deps.table, key))) throw new AppError("not_found");
   if (deps.previewOrigin === "") throw new AppError("preview_unavailable", "This deployment has no preview domain");
   const target = { tenantId: key.tenant_id, sessionId: key.session_id, port };

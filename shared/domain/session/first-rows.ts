@@ -9,8 +9,20 @@ import type { FirstMessage } from "./first-messages.ts";
 /** A conversation in which nothing was said. */
 export function emptyConversation(key: SessionKey, now: number): Conversation {
   return {
-    ...key, status: "idle", phase: "none", step: 0, fence: 0, lease_until: 0, head: 0, pending_calls: 0, queue: [],
-    waiting_since: 0, losses: 0, epoch: 0, checkpoint: 0, updated_at: now,
+    ...key,
+    status: "idle",
+    phase: "none",
+    step: 0,
+    fence: 0,
+    lease_until: 0,
+    head: 0,
+    pending_calls: 0,
+    queue: [],
+    waiting_since: 0,
+    losses: 0,
+    epoch: 0,
+    checkpoint: 0,
+    updated_at: now,
   };
 }
 
@@ -57,7 +69,10 @@ export function firstRows(
     now,
   );
   const all = [...rows, ...accepted.rows];
-  return { rows: all, conversation: { ...empty, ...present(accepted.change), head: all.length, due_shard: dueShardOf(key.session_id) } };
+  return {
+    rows: all,
+    conversation: { ...empty, ...present(accepted.change), head: all.length, due_shard: dueShardOf(key.session_id) },
+  };
 }
 
 function present(change: ConversationChange): Partial<Conversation> {

@@ -17,12 +17,16 @@ type PageOf = z.infer<typeof PageQuery>;
 /** Foreign and unknown ids are the same 404. */
 async function checkSession(deps: TimelineDeps, key: SessionKey): Promise<void> {
   const { tenant_id, session_id } = key;
-  const found = await rows(deps.table).entities.session.get({ tenant_id, session_id }).go({ attributes: ["session_id"] });
+  const found = await rows(deps.table)
+    .entities.session.get({ tenant_id, session_id })
+    .go({ attributes: ["session_id"] });
   if (!found.data) throw new AppError("not_found");
 }
 
 const openCursor = (deps: HistoryDeps, key: SessionKey, scope: string, query: PageOf) =>
-  query.cursor === undefined ? Promise.resolve(null) : deps.cursors.open(query.cursor, key.tenant_id, `${scope}#${key.session_id}`);
+  query.cursor === undefined
+    ? Promise.resolve(null)
+    : deps.cursors.open(query.cursor, key.tenant_id, `${scope}#${key.session_id}`);
 
 const sealCursor = (deps: HistoryDeps, key: SessionKey, scope: string, cursor: string | null) =>
   cursor === null ? Promise.resolve(null) : deps.cursors.seal(cursor, key.tenant_id, `${scope}#${key.session_id}`);
@@ -33,7 +37,13 @@ export async function messageAnswers(deps: HistoryDeps, key: SessionKey, query: 
   const cursor = await openCursor(deps, key, "messages", query);
   const found = await readMessages(deps, key, { limit: query.limit, cursor });
   const data = found.data.map(({ message_id, seq, turn_id, role, content, usage, at }) => ({
-    id: message_id, seq, turn_id, role, content, usage: usage ?? null, created_at: new Date(at).toISOString(),
+    id: message_id,
+    seq,
+    turn_id,
+    role,
+    content,
+    usage: usage ?? null,
+    created_at: new Date(at).toISOString(),
   }));
   return { data, next_cursor: await sealCursor(deps, key, "messages", found.cursor) };
 }
@@ -57,7 +67,18 @@ export async function checkpointAnswers(deps: HistoryDeps, key: SessionKey, quer
   const found = await listCheckpoints(deps.table, key, { limit: query.limit, cursor });
   const data = found.data.map((row) => {
     const { number, seq, turn_id, commit, parent_commit, branch, message, stat, push_status } = row;
-    return { number, seq, turn_id, commit, parent_commit, branch, message, stat, push_status, created_at: new Date(row.at).toISOString() };
+    return {
+      number,
+      seq,
+      turn_id,
+      commit,
+      parent_commit,
+      branch,
+      message,
+      stat,
+      push_status,
+      created_at: new Date(row.at).toISOString(),
+    };
   });
   return { data, next_cursor: await sealCursor(deps, key, "checkpoints", found.cursor) };
 }

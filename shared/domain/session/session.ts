@@ -81,17 +81,30 @@ async function checkRepository(deps: SessionDeps, repo: string | null, wanted: s
 async function inherit(deps: SessionDeps, owner: Owner, input: CreateSessionRequest) {
   if (input.parent === null) return { repo: input.repo, target_branch: input.target_branch, seed: null };
   const key = { tenant_id: owner.tenant_id, session_id: input.parent };
-  const [parent, conversation] = await Promise.all([findSessionRow(deps.table, key), readConversation(deps.table, key)]);
+  const [parent, conversation] = await Promise.all([
+    findSessionRow(deps.table, key),
+    readConversation(deps.table, key),
+  ]);
   if (!parent || !conversation) throw new AppError("not_found", "The parent session does not exist");
   const checkpoint = await latestCheckpoint(deps.table, conversation);
   const same = input.repo === null || input.repo === parent.repo;
-  const seed = same && checkpoint
-    ? { commit: checkpoint.commit, base_commit: conversation.base_commit ?? null, pack_keys: checkpoint.pack_keys }
-    : null;
-  return { repo: input.repo ?? parent.repo ?? null, target_branch: input.target_branch ?? parent.target_branch ?? null, seed };
+  const seed =
+    same && checkpoint
+      ? { commit: checkpoint.commit, base_commit: conversation.base_commit ?? null, pack_keys: checkpoint.pack_keys }
+      : null;
+  return {
+    repo: input.repo ?? parent.repo ?? null,
+    target_branch: input.target_branch ?? parent.target_branch ?? null,
+    seed,
+  };
 }
 
-async function nameSession(deps: SessionDeps, prompt: string, repository: Repository, sessionId: string): Promise<Names> {
+async function nameSession(
+  deps: SessionDeps,
+  prompt: string,
+  repository: Repository,
+  sessionId: string,
+): Promise<Names> {
   const subject = prompt || repository.repo || "New session";
   const suggested = prompt === "" ? null : await deps.naming.suggest(prompt, namingBudgetMs);
   const names = suggested ?? deps.fallbackNames(subject);
@@ -103,7 +116,8 @@ function checkSizes(input: CreateSessionRequest, messages: FirstMessage[]): void
   if (Buffer.byteLength(JSON.stringify(input.messages)) > maxJsonColumnBytes) {
     throw new AppError("payload_too_large", "messages is over 200 KB");
   }
-  if (messages.length > maxFirstMessages) throw new AppError("payload_too_large", "A session starts with at most 40 messages");
+  if (messages.length > maxFirstMessages)
+    throw new AppError("payload_too_large", "A session starts with at most 40 messages");
   if (messages.some(({ text }) => Buffer.byteLength(text) > maxPromptBytes)) {
     throw new AppError("payload_too_large", "The prompt is over 64 KB");
   }
@@ -134,10 +148,15 @@ export async function createSession(deps: SessionDeps, owner: Owner, input: Crea
     sbx_config: "null",
     parent: input.parent ?? undefined,
     created_by: owner.user_id,
-    created_at: now, updated_at: now, last_activity_at: now,
+    created_at: now,
+    updated_at: now,
+    last_activity_at: now,
   };
-  const seed = inherited.seed ? { seed: JSON.stringify(inherited.seed), base_commit: inherited.seed.base_commit ?? undefined } : {};
-  const answer = await rows(deps.table).transaction.write((entities) => [
+  const seed = inherited.seed
+    ? { seed: JSON.stringify(inherited.seed), base_commit: inherited.seed.base_commit ?? undefined }
+    : {};
+  const answer = await rows(deps.table)
+    .transaction.write((entities) => [
       entities.session.create(row).commit(),
       entities.conversation.create({ ...first.conversation, ...seed }).commit(),
       ...first.rows.map((added, index) => createRow(entities, key, added, index + 1, now)),
@@ -149,15 +168,23 @@ export async function createSession(deps: SessionDeps, owner: Owner, input: Crea
 }
 
 /** Latest activity first. */
-export async function listSessions(deps: Pick<SessionDeps, "table" | "cursors">, tenant_id: string, query: ListSessionsQuery) {
+export async function listSessions(
+  deps: Pick<SessionDeps, "table" | "cursors">,
+  tenant_id: string,
+  query: ListSessionsQuery,
+) {
   const { inbox_status, repo, parent, limit } = query;
   const scope = JSON.stringify(["sessions", inbox_status, repo, parent]);
   const cursor = query.cursor === undefined ? null : await deps.cursors.open(query.cursor, tenant_id, scope);
   const { session } = rows(deps.table).entities;
-  const start = inbox_status ? session.query.byInbox({ tenant_id, inbox_status }) : session.query.byActivity({ tenant_id });
+  const start = inbox_status
+    ? session.query.byInbox({ tenant_id, inbox_status })
+    : session.query.byActivity({ tenant_id });
   const found = await start
     .where((attributes, { eq }) =>
-      [repo ? eq(attributes.repo, repo) : "", parent ? eq(attributes.parent, parent) : ""].filter(Boolean).join(" AND "),
+      [repo ? eq(attributes.repo, repo) : "", parent ? eq(attributes.parent, parent) : ""]
+        .filter(Boolean)
+        .join(" AND "),
     )
     .go({ order: "desc", count: limit, cursor });
   const next_cursor = found.cursor ? await deps.cursors.seal(found.cursor, tenant_id, scope) : null;

@@ -44,10 +44,21 @@ function toEventRow(stored: StoredEvent): TimelineRow {
 }
 
 export function toCheckpointRow(stored: StoredCheckpoint): CheckpointRow & { seq: number; at: number } {
-  const { seq, at, turn_id, number, commit, tree, message, files, insertions, deletions, pack_keys, manifest_key } = stored;
+  const { seq, at, turn_id, number, commit, tree, message, files, insertions, deletions, pack_keys, manifest_key } =
+    stored;
   const { branch, parent_commit, push_error, push_status } = stored;
   return {
-    kind: "checkpoint", seq, at, turn_id, number, commit, tree, message, pack_keys, manifest_key, push_status,
+    kind: "checkpoint",
+    seq,
+    at,
+    turn_id,
+    number,
+    commit,
+    tree,
+    message,
+    pack_keys,
+    manifest_key,
+    push_status,
     stat: { files, insertions, deletions },
     parent_commit: parent_commit ?? null,
     branch: branch ?? null,
@@ -101,7 +112,10 @@ export async function readMessages(
     .entities.chatMessage.query.timeline({ tenant_id, session_id })
     .between({ seq: 1 }, { seq: lastSeq })
     .go({ count: page.limit, cursor: page.cursor, consistent: true });
-  return { data: await Promise.all(found.data.map((stored) => toMessageRow(deps.objects, stored))), cursor: found.cursor };
+  return {
+    data: await Promise.all(found.data.map((stored) => toMessageRow(deps.objects, stored))),
+    cursor: found.cursor,
+  };
 }
 
 /** Puts bodies that do not fit an item into object storage. Runs before the commit; a loser's object is never named. */
@@ -128,7 +142,11 @@ export function createRow(platform: TransactionEntities, key: SessionKey, row: N
     const { kind: _kind, stat, parent_commit, branch, push_error, ...rest } = row;
     return platform.gitCheckpoint
       .create({
-        ...key, ...rest, ...stat, seq, at,
+        ...key,
+        ...rest,
+        ...stat,
+        seq,
+        at,
         parent_commit: parent_commit ?? undefined,
         branch: branch ?? undefined,
         push_error: push_error ?? undefined,

@@ -21,9 +21,11 @@ interface SandboxResult {
 const inlineSlackBytes = 1024;
 
 async function checkResult(deps: { objects: Pick<Objects, "head"> }, link: Link, result: SandboxResult): Promise<void> {
-  if (Buffer.byteLength(result.output) > maxInlineToolOutputBytes + inlineSlackBytes) throw new AppError("payload_too_large");
+  if (Buffer.byteLength(result.output) > maxInlineToolOutputBytes + inlineSlackBytes)
+    throw new AppError("payload_too_large");
   if (result.object_key === null) return;
-  if (!result.object_key.startsWith(`${objectKey(link.key, "outputs")}/`)) throw new AppError("not_found", "No such object");
+  if (!result.object_key.startsWith(`${objectKey(link.key, "outputs")}/`))
+    throw new AppError("not_found", "No such object");
   if (!(await deps.objects.head(result.object_key))) throw new AppError("not_found", "No such object");
 }
 
@@ -42,6 +44,12 @@ export async function receiveResult(
   const proven = call?.state === "pending" && call.epoch === link.epoch && call.nonce === result.nonce;
   if (!conversation || !call || !proven) throw new AppError("conflict", "This call takes no result");
   const { nonce, ...rest } = result;
-  const accepted = await acceptResult(deps, conversation, call, { ...rest, name: call.name }, { nonce, epoch: link.epoch });
+  const accepted = await acceptResult(
+    deps,
+    conversation,
+    call,
+    { ...rest, name: call.name },
+    { nonce, epoch: link.epoch },
+  );
   if (!accepted) throw new AppError("conflict", "This call takes no result");
 }

@@ -27,14 +27,17 @@ export type Fate =
 
 /** What becomes of a pending call, given the newest container of its session. */
 export function fateOf(call: ToolCall, container: Container | null, checkpoint: number, now: number): Fate {
-  const state = checkpoint > 0 ? `The workspace is as checkpoint ${checkpoint} left it.` : "The workspace starts afresh.";
+  const state =
+    checkpoint > 0 ? `The workspace is as checkpoint ${checkpoint} left it.` : "The workspace starts afresh.";
   const restarted = `The sandbox was restarted before this finished. ${state}`;
   if (!container || container.epoch !== call.epoch) return { kind: "fail", output: restarted, lost: true };
-  if (container.status === "stopped" || container.status === "stopping") return { kind: "fail", output: restarted, lost: true };
+  if (container.status === "stopped" || container.status === "stopping")
+    return { kind: "fail", output: restarted, lost: true };
   if (container.status === "lost" || lossOf(container, now) !== null) {
     const reason = container.stop_reason ?? lossOf(container, now) ?? "lost";
     return { kind: "fail", output: `${restarted} (${reason})`, lost: true };
   }
-  if (call.deadline_at <= now) return { kind: "fail", output: "Timed out: the sandbox gave no result in time.", lost: false };
+  if (call.deadline_at <= now)
+    return { kind: "fail", output: "Timed out: the sandbox gave no result in time.", lost: false };
   return container.status === "ready" && container.connection_id ? { kind: "send" } : { kind: "wait" };
 }

@@ -3,14 +3,13 @@ import { rows, type Platform, type Table } from "../../data/service.ts";
 import type { Ids } from "../../ports/ids.ts";
 import type { Objects } from "../../ports/objects.ts";
 import type { Sockets } from "../../ports/sockets.ts";
-import type { ToolUseBlock } from "../../protocol/content.ts";
+import { type ToolUseBlock, toolUses } from "../../protocol/content.ts";
 import { maxInlineBodyBytes } from "../../protocol/limits.ts";
 import type { Container } from "../container/container.ts";
 import { sendCommand } from "../container/command.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { SessionKey } from "../timeline/row.ts";
 import { objectKey, readTimeline, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
-import { toolUses } from "../turn/turn.decisions.ts";
 import { deadlineOf, timeoutOf } from "./tool-call.decisions.ts";
 
 export type ToolCall = EntityItem<Platform["entities"]["toolCall"]>;
@@ -35,8 +34,15 @@ export function createCalls(
     const timeout_ms = timeoutOf(call);
     return entities.toolCall
       .create({
-        ...key, ...of, call_id: call.id, name: call.name, state: "pending",
-        nonce: nonces[index] ?? "", timeout_ms, deadline_at: deadlineOf(timeout_ms, now), created_at: now,
+        ...key,
+        ...of,
+        call_id: call.id,
+        name: call.name,
+        state: "pending",
+        nonce: nonces[index] ?? "",
+        timeout_ms,
+        deadline_at: deadlineOf(timeout_ms, now),
+        created_at: now,
       })
       .commit();
   });
@@ -53,7 +59,9 @@ export function completeCall(
     .patch({ tenant_id, session_id, turn_id, step, call_id })
     .set({ state: "completed" })
     .where(({ state, nonce, epoch }, { eq }) =>
-      proof ? `${eq(state, "pending")} AND ${eq(nonce, proof.nonce)} AND ${eq(epoch, proof.epoch)}` : eq(state, "pending"),
+      proof
+        ? `${eq(state, "pending")} AND ${eq(nonce, proof.nonce)} AND ${eq(epoch, proof.epoch)}`
+        : eq(state, "pending"),
     )
     .commit();
 }

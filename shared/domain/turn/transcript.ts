@@ -1,7 +1,6 @@
-import type { ContentBlock } from "../../protocol/content.ts";
+import { type ContentBlock, toolUses } from "../../protocol/content.ts";
 import type { ModelMessage } from "../../ports/model.ts";
 import type { MessageRow, TimelineRow } from "../timeline/row.ts";
-import { toolUses } from "./turn.decisions.ts";
 
 type StoredMessage = MessageRow & { seq: number };
 

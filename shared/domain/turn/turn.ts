@@ -11,8 +11,9 @@ import { rows } from "../../data/service.ts";
 import { transition, type Conversation, type ConversationDeps } from "../conversation/conversation.ts";
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
 import type { SessionKey } from "../timeline/row.ts";
+import { completeCalls, type CallResult } from "../tool-call/result.decisions.ts";
 import { completeCall, pendingCalls, type ToolCall } from "../tool-call/tool-call.ts";
-import { abandonTurn, acceptPrompt, completeCalls, endTurn, type CallResult, type CheckpointOutcome, type TurnEnding } from "./turn.decisions.ts";
+import { abandonTurn, acceptPrompt, endTurn, type CheckpointOutcome, type TurnEnding } from "./turn.decisions.ts";
 import type * as z from "zod";
 
 export interface TurnDeps extends ConversationDeps, AnnounceDeps {
@@ -36,13 +37,20 @@ export interface Submission {
 
 function checkContent(content: string): void {
   if (content.trim() === "") {
-    throw new AppError("validation_failed", "The prompt is empty", { issues: [{ path: "content", message: "is empty" }] });
+    throw new AppError("validation_failed", "The prompt is empty", {
+      issues: [{ path: "content", message: "is empty" }],
+    });
   }
   if (Buffer.byteLength(content) > maxPromptBytes) throw new AppError("payload_too_large", "The prompt is over 64 KB");
 }
 
 /** Wakes a worker. Losing this costs time only: the sweeper finds what is due. */
-export async function wake(deps: Pick<TurnDeps, "queue" | "log">, key: SessionKey, delaySeconds = 0, hops = 0): Promise<void> {
+export async function wake(
+  deps: Pick<TurnDeps, "queue" | "log">,
+  key: SessionKey,
+  delaySeconds = 0,
+  hops = 0,
+): Promise<void> {
   try {
     const { tenant_id, session_id } = key;
     await deps.queue.send({ tenant_id, session_id, hops }, delaySeconds);
@@ -52,7 +60,11 @@ export async function wake(deps: Pick<TurnDeps, "queue" | "log">, key: SessionKe
 }
 
 /** T1. The same `request_id` gives the same answer, and one message. */
-export async function submitPrompt(deps: TurnDeps, key: SessionKey, submission: Submission): Promise<z.infer<typeof SendMessageAnswer>> {
+export async function submitPrompt(
+  deps: TurnDeps,
+  key: SessionKey,
+  submission: Submission,
+): Promise<z.infer<typeof SendMessageAnswer>> {
   const { user_id, content, delivery } = submission;
   checkContent(content);
   const prompt = {
@@ -61,22 +73,33 @@ export async function submitPrompt(deps: TurnDeps, key: SessionKey, submission: 
     user_id,
     content: [{ type: "text" as const, text: content }],
   };
-  const fingerprint = createHash("sha256").update(JSON.stringify([content, delivery])).digest("hex");
+  const fingerprint = createHash("sha256")
+    .update(JSON.stringify([content, delivery]))
+    .digest("hex");
   const outcome = await transition(deps, key, (conversation, now) => {
     const accepted = acceptPrompt(conversation, prompt, delivery, now);
     const answer = { message_id: prompt.message_id, seq: conversation.head + 1, ...accepted.result };
     return {
       ...accepted,
       extra: (entities) => [
-        entities.session.patch({ ...key }).set({ last_activity_at: now, updated_at: now }).commit(),
-        ...(submission.request_id === null ? [] : [
-          entities.idempotency
-            .create({
-              tenant_id: key.tenant_id, scope: `${user_id}#${key.session_id}`, request_id: submission.request_id, fingerprint,
-              result: JSON.stringify(answer), expires_at: Math.ceil(now / 1000) + requestLifeSeconds,
-            })
-            .commit({ response: "all_old" }),
-        ]),
+        entities.session
+          .patch({ ...key })
+          .set({ last_activity_at: now, updated_at: now })
+          .commit(),
+        ...(submission.request_id === null
+          ? []
+          : [
+              entities.idempotency
+                .create({
+                  tenant_id: key.tenant_id,
+                  scope: `${user_id}#${key.session_id}`,
+                  request_id: submission.request_id,
+                  fingerprint,
+                  result: JSON.stringify(answer),
+                  expires_at: Math.ceil(now / 1000) + requestLifeSeconds,
+                })
+                .commit({ response: "all_old" }),
+            ]),
       ],
       result: answer,
     };
@@ -91,7 +114,11 @@ export async function submitPrompt(deps: TurnDeps, key: SessionKey, submission: 
 async function repeated(deps: TurnDeps, key: SessionKey, submission: Submission, fingerprint: string) {
   const { tenant_id, session_id } = key;
   const found = await rows(deps.table)
-    .entities.idempotency.get({ tenant_id, scope: `${submission.user_id}#${session_id}`, request_id: submission.request_id ?? "" })
+    .entities.idempotency.get({
+      tenant_id,
+      scope: `${submission.user_id}#${session_id}`,
+      request_id: submission.request_id ?? "",
+    })
     .go({ consistent: true });
   if (!found.data) throw new AppError("busy");
   if (found.data.fingerprint !== fingerprint) throw new AppError("idempotency_mismatch");
@@ -145,20 +172,40 @@ export async function closeTurn(
 
 function abandoned(call: ToolCall, output: string): CallResult {
   const { call_id, name } = call;
-  return { call_id, name, is_error: true, output, output_bytes: Buffer.byteLength(output), object_key: null, duration_ms: null };
+  return {
+    call_id,
+    name,
+    is_error: true,
+    output,
+    output_bytes: Buffer.byteLength(output),
+    object_key: null,
+    duration_ms: null,
+  };
 }
 
 /** Ends a turn that can not go on, whatever it waits for; the session takes the next prompt. */
-export async function giveUpTurn(deps: TurnDeps, key: SessionKey, ending: TurnEnding, output: string): Promise<boolean> {
+export async function giveUpTurn(
+  deps: TurnDeps,
+  key: SessionKey,
+  ending: TurnEnding,
+  output: string,
+): Promise<boolean> {
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    const read = await rows(deps.table).entities.conversation.get({ ...key }).go({ consistent: true });
+    const read = await rows(deps.table)
+      .entities.conversation.get({ ...key })
+      .go({ consistent: true });
     if (!read.data || read.data.phase === "none") return false;
     const open = await pendingCalls(deps.table, read.data);
     const outcome = await transition(
       deps,
       key,
       (conversation, now) => {
-        const end = abandonTurn(conversation, ending, open.map((call) => abandoned(call, output)), now);
+        const end = abandonTurn(
+          conversation,
+          ending,
+          open.map((call) => abandoned(call, output)),
+          now,
+        );
         return end && { ...end, extra: (entities) => open.map((call) => completeCall(entities, call, null)) };
       },
       read.data,

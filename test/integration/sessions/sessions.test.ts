@@ -27,8 +27,16 @@ test("a session without a repository and without a prompt: every field, and no t
   const session = await create();
   expect(session).toEqual({
     id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
-    title: expect.any(String), repo: null, target_branch: null, branch: null, messages: null, inbox_status: "active",
-    sbx_config: null, parent: null, created_at: expect.any(String), updated_at: expect.any(String),
+    title: expect.any(String),
+    repo: null,
+    target_branch: null,
+    branch: null,
+    messages: null,
+    inbox_status: "active",
+    sbx_config: null,
+    parent: null,
+    created_at: expect.any(String),
+    updated_at: expect.any(String),
   });
   expect((await get(`/sessions/${session.id}`)).body).toEqual(session);
   expect(queue()).toEqual([]);
@@ -52,7 +60,9 @@ test.each([
 
 test("earlier messages become history; only the last prompt starts a turn", async () => {
   const messages = [
-    { role: "user", content: "Hi" }, { role: "assistant", content: "Hello." }, { role: "user", content: "Build a clock" },
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: "Hello." },
+    { role: "user", content: "Build a clock" },
   ];
   const session = await create({ messages });
   const history = (await get(`/sessions/${session.id}/messages`)).body["data"] as { role: string; turn_id: string }[];
@@ -64,8 +74,8 @@ test("earlier messages become history; only the last prompt starts a turn", asyn
 });
 
 test("any other JSON is only stored", async () => {
-  const session = await create({ messages: { note: "nothing to say", list: [1, null, { "ключ": "значение" }] } });
-  expect(session.messages).toEqual({ note: "nothing to say", list: [1, null, { "ключ": "значение" }] });
+  const session = await create({ messages: { note: "nothing to say", list: [1, null, { ключ: "значение" }] } });
+  expect(session.messages).toEqual({ note: "nothing to say", list: [1, null, { ключ: "значение" }] });
   expect((await get(`/sessions/${session.id}/events`)).body["data"]).toEqual([]);
 });
 
@@ -95,7 +105,8 @@ test("lists go page by page, latest activity first, and a cursor is good for its
 test("filters: by status, repository and parent", async () => {
   const parent = await create();
   const child = await create({ parent: parent.id });
-  const ids = async (query: string) => ((await get(`/sessions?${query}`)).body["data"] as Session[]).map(({ id }) => id);
+  const ids = async (query: string) =>
+    ((await get(`/sessions?${query}`)).body["data"] as Session[]).map(({ id }) => id);
   expect(await ids(`parent=${parent.id}`)).toEqual([child.id]);
   expect(await ids("inbox_status=active")).toHaveLength(2);
   expect(await ids("inbox_status=archived")).toEqual([]);
@@ -115,12 +126,15 @@ test("another tenant's session is the same 404 as one that never was", async () 
   expect((await post(`/sessions/${id}/messages`, { content: "hi" }, stranger)).status).toBe(404);
   expect((await post(`/sessions/${id}/preview`, { port: 3000 }, stranger)).status).toBe(404);
   expect((await post("/sessions", { parent: id }, stranger)).status).toBe(404);
-  expect(((await get(`/sessions/${id}/messages`)).body["data"] as unknown[])).toHaveLength(1);
+  expect((await get(`/sessions/${id}/messages`)).body["data"] as unknown[]).toHaveLength(1);
 });
 
 test("an empty prompt and one over 64 KB are refused and leave no trace", async () => {
   const { id } = await create();
-  expect((await post(`/sessions/${id}/messages`, { content: "  \n" })).body).toMatchObject({ status: 422, code: "validation_failed" });
+  expect((await post(`/sessions/${id}/messages`, { content: "  \n" })).body).toMatchObject({
+    status: 422,
+    code: "validation_failed",
+  });
   expect((await post(`/sessions/${id}/messages`, { content: "x".repeat(70_000) })).body).toMatchObject({ status: 413 });
   expect((await get(`/sessions/${id}/events`)).body["data"]).toEqual([]);
 });
@@ -128,8 +142,12 @@ test("an empty prompt and one over 64 KB are refused and leave no trace", async 
 test("prompts queue up to the limit, in the order of their answers", async () => {
   const { id } = await create({ messages: { content: "first" } });
   const turns: unknown[] = [];
-  for (let index = 0; index < 10; index += 1) turns.push((await post(`/sessions/${id}/messages`, { content: `p${index}` })).body["turn_id"]);
-  expect((await post(`/sessions/${id}/messages`, { content: "one too many" })).body).toMatchObject({ status: 409, code: "queue_full" });
+  for (let index = 0; index < 10; index += 1)
+    turns.push((await post(`/sessions/${id}/messages`, { content: `p${index}` })).body["turn_id"]);
+  expect((await post(`/sessions/${id}/messages`, { content: "one too many" })).body).toMatchObject({
+    status: 409,
+    code: "queue_full",
+  });
   const events = (await get(`/sessions/${id}/events`)).body["data"] as { type: string; data: { turn_ids: string[] } }[];
   expect(events.filter(({ type }) => type === "queue.updated").at(-1)?.data.turn_ids).toEqual(turns);
 });
@@ -140,7 +158,10 @@ test("a viewer reads and does not write", async () => {
   const { token } = await platform.deps.userTokens.mint({ tenantId: tenant.id, userId: user.id, role: "viewer" });
   const viewer = { ...owner, access_token: token };
   expect((await get(`/sessions/${id}`, viewer)).status).toBe(200);
-  expect((await post(`/sessions/${id}/messages`, { content: "hi" }, viewer)).body).toMatchObject({ status: 403, code: "forbidden" });
+  expect((await post(`/sessions/${id}/messages`, { content: "hi" }, viewer)).body).toMatchObject({
+    status: 403,
+    code: "forbidden",
+  });
   expect((await post("/sessions", {}, viewer)).status).toBe(403);
 });
 
@@ -148,12 +169,33 @@ test("a child takes over its parent's repository and newest state", async () => 
   const parent = await create();
   const key = { tenant_id: owner.tenant.id, session_id: parent.id };
   const { entities } = rows(platform.deps.table);
-  await entities.gitCheckpoint.create({
-    ...key, seq: 1, at: 1, turn_id: "trn_A", number: 1, commit: "c".repeat(40), tree: "t", message: "m", files: 1, insertions: 1,
-    deletions: 0, pack_keys: ["p1"], manifest_key: "k", push_status: "none",
-  }).go();
-  await entities.conversation.patch(key).set({ head: 1, checkpoint: 1, checkpoint_seq: 1, checkpoint_commit: "c".repeat(40) }).go();
+  await entities.gitCheckpoint
+    .create({
+      ...key,
+      seq: 1,
+      at: 1,
+      turn_id: "trn_A",
+      number: 1,
+      commit: "c".repeat(40),
+      tree: "t",
+      message: "m",
+      files: 1,
+      insertions: 1,
+      deletions: 0,
+      pack_keys: ["p1"],
+      manifest_key: "k",
+      push_status: "none",
+    })
+    .go();
+  await entities.conversation
+    .patch(key)
+    .set({ head: 1, checkpoint: 1, checkpoint_seq: 1, checkpoint_commit: "c".repeat(40) })
+    .go();
   const child = await create({ parent: parent.id });
   const conversation = await entities.conversation.get({ ...key, session_id: child.id }).go();
-  expect(JSON.parse(conversation.data?.seed ?? "{}")).toEqual({ commit: "c".repeat(40), base_commit: null, pack_keys: ["p1"] });
+  expect(JSON.parse(conversation.data?.seed ?? "{}")).toEqual({
+    commit: "c".repeat(40),
+    base_commit: null,
+    pack_keys: ["p1"],
+  });
 });

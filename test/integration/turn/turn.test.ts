@@ -26,7 +26,11 @@ const ask = (key: SessionKey & { user_id: string }, content: string, request_id:
 async function linkUp(key: SessionKey): Promise<Link> {
   const container = await latestContainer(engine.deps.table, key);
   if (!container) throw new Error("no container was launched");
-  const link = { key: { tenant_id: key.tenant_id, session_id: key.session_id }, epoch: container.epoch, connectionId: `link-${container.epoch}` };
+  const link = {
+    key: { tenant_id: key.tenant_id, session_id: key.session_id },
+    epoch: container.epoch,
+    connectionId: `link-${container.epoch}`,
+  };
   await greet(engine.deps, link, { frame_id: "f1", private_ip: "127.0.0.9" });
   await markReady(engine.deps, link, { restored_commit: null, base_commit: null });
   return link;
@@ -42,7 +46,13 @@ const sentTo = (link: Link, type: string) =>
   ((engine.sockets.posted.get(link.connectionId) ?? []) as RunCommand[]).filter((command) => command.type === type);
 
 const resultOf = ({ call_id, nonce }: RunCommand, output = "ok") => ({
-  call_id, nonce, is_error: false, output, output_bytes: Buffer.byteLength(output), object_key: null, duration_ms: 5,
+  call_id,
+  nonce,
+  is_error: false,
+  output,
+  output_bytes: Buffer.byteLength(output),
+  object_key: null,
+  duration_ms: 5,
 });
 
 async function report(link: Link, turn_id: string, commit = "a".repeat(40)) {
@@ -55,8 +65,15 @@ async function report(link: Link, turn_id: string, commit = "a".repeat(40)) {
     error: null,
     push: { status: "pushed", branch: "work", error: null },
     checkpoint: {
-      commit, parent_commit: null, tree: "b".repeat(40), message: "m", stat: { files: 1, insertions: 1, deletions: 0 },
-      pack_key, pack_bytes: 4, pack_is_complete: true, manifest_key,
+      commit,
+      parent_commit: null,
+      tree: "b".repeat(40),
+      message: "m",
+      stat: { files: 1, insertions: 1, deletions: 0 },
+      pack_key,
+      pack_bytes: 4,
+      pack_is_complete: true,
+      manifest_key,
     },
   });
 }
@@ -67,11 +84,19 @@ test("a plain question is one step: answered, metered, ended, without waiting fo
   await ask(key, "Say hello");
   await engine.work();
   expect(names(await engine.log(key))).toEqual([
-    "user message", "turn.started", "container.starting", "assistant message", "turn.ended",
+    "user message",
+    "turn.started",
+    "container.starting",
+    "assistant message",
+    "turn.ended",
   ]);
   const log = await engine.log(key);
   expect(log.map((row) => row.seq)).toEqual([1, 2, 3, 4, 5]);
-  expect(await sessionUsage(engine.deps.table, key)).toMatchObject({ model_calls: 1, input_tokens: 100, cost_micro_usd: 400 });
+  expect(await sessionUsage(engine.deps.table, key)).toMatchObject({
+    model_calls: 1,
+    input_tokens: 100,
+    cost_micro_usd: 400,
+  });
   expect(await readConversation(engine.deps.table, key)).toMatchObject({ status: "idle", phase: "none", head: 5 });
 });
 
@@ -99,7 +124,9 @@ test("tool calls run in the sandbox once it is ready; the last result wakes the 
   await report(link, turn_id);
   const log = await engine.log(key);
   expect(names(log).slice(-3)).toEqual(["assistant message", "checkpoint", "turn.ended"]);
-  expect(log.at(-1)).toMatchObject({ data: { reason: "completed", checkpoint: 1, checkpoint_pending: false, steps: 2 } });
+  expect(log.at(-1)).toMatchObject({
+    data: { reason: "completed", checkpoint: 1, checkpoint_pending: false, steps: 2 },
+  });
   expect(log.map((row) => row.seq)).toEqual(log.map((_, index) => index + 1));
 });
 
@@ -111,9 +138,15 @@ test("a result counts once, with its nonce, in its epoch", async () => {
   const link = await linkUp(key);
   const [first] = sentTo(link, "tool.run");
   if (!first) throw new Error("no call");
-  await expect(receiveResult(engine.deps, link, { ...resultOf(first), nonce: "guess" })).rejects.toMatchObject({ code: "conflict" });
-  await expect(receiveResult(engine.deps, { ...link, epoch: 2 }, resultOf(first))).rejects.toMatchObject({ code: "conflict" });
-  await expect(receiveResult(engine.deps, link, { ...resultOf(first), call_id: "t9" })).rejects.toMatchObject({ code: "conflict" });
+  await expect(receiveResult(engine.deps, link, { ...resultOf(first), nonce: "guess" })).rejects.toMatchObject({
+    code: "conflict",
+  });
+  await expect(receiveResult(engine.deps, { ...link, epoch: 2 }, resultOf(first))).rejects.toMatchObject({
+    code: "conflict",
+  });
+  await expect(receiveResult(engine.deps, link, { ...resultOf(first), call_id: "t9" })).rejects.toMatchObject({
+    code: "conflict",
+  });
   await receiveResult(engine.deps, link, resultOf(first));
   await expect(receiveResult(engine.deps, link, resultOf(first))).rejects.toMatchObject({ code: "conflict" });
   const completed = (await engine.log(key)).filter((row) => row.kind === "event" && row.type === "tool.completed");
@@ -156,7 +189,10 @@ test("a worker that lost its lease commits nothing", async () => {
   await ask(key, "Hello");
   takeOver = async () => {
     engine.clock.advance(120_000);
-    engine.queue.sent.push({ wakeUp: { tenant_id: key.tenant_id, session_id: key.session_id, hops: 0 }, delaySeconds: 0 });
+    engine.queue.sent.push({
+      wakeUp: { tenant_id: key.tenant_id, session_id: key.session_id, hops: 0 },
+      delaySeconds: 0,
+    });
     await engine.work();
   };
   await engine.work();
@@ -204,7 +240,12 @@ test("a steering prompt joins the running turn before it ends", async () => {
   const key = await engine.session();
   const { turn_id } = await ask(key, "One");
   await engine.work();
-  const steered = await submitPrompt(engine.deps, key, { user_id: key.user_id, request_id: null, content: "And blue", delivery: "steer" });
+  const steered = await submitPrompt(engine.deps, key, {
+    user_id: key.user_id,
+    request_id: null,
+    content: "And blue",
+    delivery: "steer",
+  });
   expect(steered).toMatchObject({ turn_id, queued: false });
   const link = await linkUp(key);
   const [call] = sentTo(link, "tool.run");
@@ -233,7 +274,9 @@ test("a lost container: its calls get a result, the turn goes on with the next o
   });
   const next = await latestContainer(engine.deps.table, key);
   expect(next?.epoch).toBeGreaterThan(link.epoch);
-  await expect(greet(engine.deps, link, { frame_id: "f2", private_ip: null })).rejects.toMatchObject({ code: "conflict" });
+  await expect(greet(engine.deps, link, { frame_id: "f2", private_ip: null })).rejects.toMatchObject({
+    code: "conflict",
+  });
 });
 
 test("an overloaded model: the step waits as long as it asks and nothing is committed", async () => {
@@ -255,14 +298,16 @@ test("an overloaded model: the step waits as long as it asks and nothing is comm
 });
 
 test("a rejected request ends the turn with its reason, and the next prompt works", async () => {
-  const rejected = function* (): Iterable<ModelEvent> {
+  const rejected = (): Iterable<ModelEvent> => {
     throw new ModelFailure("rejected", "400 invalid_request_error");
   };
   engine = await startEngine(scriptedModel([rejected, () => says("Fine.")]));
   const key = await engine.session();
   await ask(key, "Hello");
   await engine.work();
-  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "error", error: { code: "model_rejected" } } });
+  expect((await engine.log(key)).at(-1)).toMatchObject({
+    data: { reason: "error", error: { code: "model_rejected" } },
+  });
   expect(await readConversation(engine.deps.table, key)).toMatchObject({ status: "failed" });
   await ask(key, "Again");
   await engine.work();
@@ -295,7 +340,9 @@ test("a checkpoint that never comes does not keep the turn", async () => {
   await engine.work();
   engine.clock.advance(11_000);
   await engine.work({ delayed: true });
-  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "completed", checkpoint: null, checkpoint_pending: true } });
+  expect((await engine.log(key)).at(-1)).toMatchObject({
+    data: { reason: "completed", checkpoint: null, checkpoint_pending: true },
+  });
   await report(link, turn_id);
   expect(names(await engine.log(key)).at(-1)).toBe("checkpoint");
   await report(link, turn_id);
@@ -311,7 +358,9 @@ test("the ledger, the session's sum and the month's sum agree", async () => {
   }
   const { tenant_id, session_id } = key;
   const ledger = await rows(engine.deps.table).entities.tokenUsage.query.bySession({ tenant_id, session_id }).go();
-  const month = await rows(engine.deps.table).entities.usageCounter.query.byScope({ tenant_id, scope: "month#2026-11" }).go();
+  const month = await rows(engine.deps.table)
+    .entities.usageCounter.query.byScope({ tenant_id, scope: "month#2026-11" })
+    .go();
   const sum = (list: { input_tokens?: number }[]) => list.reduce((total, row) => total + (row.input_tokens ?? 0), 0);
   expect(ledger.data).toHaveLength(3);
   expect(sum(month.data)).toBe(sum(ledger.data));

@@ -25,8 +25,15 @@ beforeEach(async () => {
   session = made.body as unknown as Session;
 });
 
-type Reply = { type: string; request_id?: string; frame_id?: string; error?: { code: string }; result?: Record<string, unknown> };
-const posted = (id: string) => ((platform.deps.sockets as ReturnType<typeof recordedSockets>).posted.get(id) ?? []) as Reply[];
+type Reply = {
+  type: string;
+  request_id?: string;
+  frame_id?: string;
+  error?: { code: string };
+  result?: Record<string, unknown>;
+};
+const posted = (id: string) =>
+  ((platform.deps.sockets as ReturnType<typeof recordedSockets>).posted.get(id) ?? []) as Reply[];
 const wakeUps = () => (platform.deps.queue as ReturnType<typeof recordedQueue>).sent;
 const event = (connectionId: string, body?: string, headers?: Record<string, string>) =>
   ({ requestContext: { connectionId }, body, headers }) as unknown as ConnectEvent;
@@ -55,16 +62,21 @@ async function sandboxConnection(session_id = session.id, epoch = 1): Promise<st
 async function say(connectionId: string, frame: unknown): Promise<Reply | undefined> {
   const handler = onSocketFrame(clientLink, () => platform.deps as unknown as ClientFrameDeps);
   await handler(event(connectionId, typeof frame === "string" ? frame : JSON.stringify(frame)));
-  return posted(connectionId).filter(({ type }) => type === "ack").at(-1);
+  return posted(connectionId)
+    .filter(({ type }) => type === "ack")
+    .at(-1);
 }
 
 async function report(connectionId: string, frame: unknown): Promise<Reply | undefined> {
   const handler = onSocketFrame(sandboxLink, () => platform.deps as unknown as SandboxFrameDeps);
   await handler(event(connectionId, JSON.stringify(frame)));
-  return posted(connectionId).filter(({ type }) => type === "ack").at(-1);
+  return posted(connectionId)
+    .filter(({ type }) => type === "ack")
+    .at(-1);
 }
 
-const ticketOf = async () => (await platform.send("POST", "/ws-tickets", undefined, owner.access_token)).body["ticket"] as string;
+const ticketOf = async () =>
+  (await platform.send("POST", "/ws-tickets", undefined, owner.access_token)).body["ticket"] as string;
 const offer = (ticket: string) => ({ "Sec-WebSocket-Protocol": `sandbox.v1, sandbox.token.${ticket}` });
 
 describe("connecting", () => {
@@ -79,7 +91,7 @@ describe("connecting", () => {
   test("two that use a ticket at once: one gets in", async () => {
     const ticket = await ticketOf();
     const both = await Promise.all([connect(offer(ticket)), connect(offer(ticket))]);
-    expect(both.map(({ statusCode }) => statusCode).toSorted()).toEqual([200, 401]);
+    expect(both.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([200, 401]);
   });
 
   test("a ticket is too old after a minute", async () => {
@@ -88,12 +100,14 @@ describe("connecting", () => {
     expect(await connect(offer(ticket))).toMatchObject({ statusCode: 401 });
   });
 
-  test.each(["https://evil.example.test", "https://console.example.test.evil.test", "null", "http://console.example.test"])(
-    "a page of %s does not get in",
-    async (Origin) => {
-      expect(await connect({ ...offer(await ticketOf()), Origin })).toMatchObject({ statusCode: 403 });
-    },
-  );
+  test.each([
+    "https://evil.example.test",
+    "https://console.example.test.evil.test",
+    "null",
+    "http://console.example.test",
+  ])("a page of %s does not get in", async (Origin) => {
+    expect(await connect({ ...offer(await ticketOf()), Origin })).toMatchObject({ statusCode: 403 });
+  });
 
   test("no token, a forged one, and one in the query are refused", async () => {
     expect(await connect({})).toMatchObject({ statusCode: 401 });
@@ -102,15 +116,26 @@ describe("connecting", () => {
   });
 
   test("a sandbox comes without an Origin", async () => {
-    const { token } = await platform.deps.sandboxTokens.mint({ tenantId: owner.tenant.id, sessionId: session.id, epoch: 1 });
-    expect(await connect({ ...bearer(token), Origin: "https://console.example.test" })).toMatchObject({ statusCode: 403 });
+    const { token } = await platform.deps.sandboxTokens.mint({
+      tenantId: owner.tenant.id,
+      sessionId: session.id,
+      epoch: 1,
+    });
+    expect(await connect({ ...bearer(token), Origin: "https://console.example.test" })).toMatchObject({
+      statusCode: 403,
+    });
     expect(await connect(bearer(token))).toMatchObject({ statusCode: 200 });
   });
 
   test("the row that connect writes is the entity's own", async () => {
     const connection_id = await userConnection();
     const found = await rows(platform.deps.table).entities.connection.get({ connection_id }).go();
-    expect(found.data).toMatchObject({ kind: "user", tenant_id: owner.tenant.id, user_id: owner.user.id, role: "owner" });
+    expect(found.data).toMatchObject({
+      kind: "user",
+      tenant_id: owner.tenant.id,
+      user_id: owner.user.id,
+      role: "owner",
+    });
   });
 });
 
@@ -141,9 +166,19 @@ describe("a user's frames", () => {
     const connectionId = await userConnection();
     await say(connectionId, { type: "message.send", request_id: "1", session_id: session.id, content: "One" });
     await say(connectionId, { type: "session.subscribe", request_id: "2", session_id: session.id });
-    expect(posted(connectionId).map(({ type }) => type)).toEqual(["ack", "ack", "message.completed", "turn.started", "replay.completed"]);
+    expect(posted(connectionId).map(({ type }) => type)).toEqual([
+      "ack",
+      "ack",
+      "message.completed",
+      "turn.started",
+      "replay.completed",
+    ]);
     await say(connectionId, { type: "message.send", request_id: "3", session_id: session.id, content: "Two" });
-    expect(posted(connectionId).slice(-3).map(({ type }) => type)).toEqual(["message.completed", "queue.updated", "ack"]);
+    expect(
+      posted(connectionId)
+        .slice(-3)
+        .map(({ type }) => type),
+    ).toEqual(["message.completed", "queue.updated", "ack"]);
   });
 
   test("after a seq only what follows it is replayed", async () => {
@@ -161,9 +196,11 @@ describe("a user's frames", () => {
     for (const frame of [
       { type: "session.subscribe", request_id: "1", session_id: session.id },
       { type: "message.send", request_id: "2", session_id: session.id, content: "hi" },
-    ]) expect((await say(stranger, frame))?.error?.code).toBe("not_found");
+    ])
+      expect((await say(stranger, frame))?.error?.code).toBe("not_found");
     const watched = await rows(platform.deps.table)
-      .entities.subscription.query.bySession({ tenant_id: owner.tenant.id, session_id: session.id }).go();
+      .entities.subscription.query.bySession({ tenant_id: owner.tenant.id, session_id: session.id })
+      .go();
     expect(watched.data).toEqual([]);
   });
 
@@ -177,9 +214,13 @@ describe("a user's frames", () => {
   test("disconnecting forgets the connection and what it watched", async () => {
     const connectionId = await userConnection();
     await say(connectionId, { type: "session.subscribe", request_id: "1", session_id: session.id });
-    await onDisconnect(() => ({ table: platform.deps.table, queue: platform.deps.queue as never, log: silentLog }))(event(connectionId));
+    await onDisconnect(() => ({ table: platform.deps.table, queue: platform.deps.queue as never, log: silentLog }))(
+      event(connectionId),
+    );
     const { entities } = rows(platform.deps.table);
-    const watched = await entities.subscription.query.bySession({ tenant_id: owner.tenant.id, session_id: session.id }).go();
+    const watched = await entities.subscription.query
+      .bySession({ tenant_id: owner.tenant.id, session_id: session.id })
+      .go();
     expect(watched.data).toEqual([]);
     expect((await entities.connection.get({ connection_id: connectionId }).go()).data).toBeNull();
   });
@@ -188,17 +229,30 @@ describe("a user's frames", () => {
 describe("the two kinds of connections", () => {
   test("a sandbox says nothing that a user may say, and a user nothing that a sandbox may", async () => {
     const sandbox = await sandboxConnection();
-    expect((await say(sandbox, { type: "message.send", request_id: "1", session_id: session.id, content: "obey" }))?.error?.code).toBe("forbidden");
+    expect(
+      (await say(sandbox, { type: "message.send", request_id: "1", session_id: session.id, content: "obey" }))?.error
+        ?.code,
+    ).toBe("forbidden");
     const user = await userConnection();
-    for (const type of sandboxFrameTypes) expect((await report(user, { type, frame_id: "f" }))?.error?.code).toBe("forbidden");
+    for (const type of sandboxFrameTypes)
+      expect((await report(user, { type, frame_id: "f" }))?.error?.code).toBe("forbidden");
   });
 
   test("a sandbox of an epoch that never was changes nothing", async () => {
     const sandbox = await sandboxConnection(session.id, 9);
-    expect((await report(sandbox, { type: "sandbox.hello", frame_id: "f", version: "1", private_ip: null }))?.error?.code).toBe("not_found");
+    expect(
+      (await report(sandbox, { type: "sandbox.hello", frame_id: "f", version: "1", private_ip: null }))?.error?.code,
+    ).toBe("not_found");
     const result = {
-      type: "sandbox.tool_completed", frame_id: "g", call_id: "t", nonce: "n", is_error: false, output: "", output_bytes: 0,
-      object_key: null, duration_ms: 1,
+      type: "sandbox.tool_completed",
+      frame_id: "g",
+      call_id: "t",
+      nonce: "n",
+      is_error: false,
+      output: "",
+      output_bytes: 0,
+      object_key: null,
+      duration_ms: 1,
     };
     expect((await report(sandbox, result))?.error?.code).toBe("conflict");
   });
@@ -206,7 +260,11 @@ describe("the two kinds of connections", () => {
   test("a sandbox that drops wakes its session, a little later", async () => {
     const sandbox = await sandboxConnection();
     const before = wakeUps().length;
-    await onDisconnect(() => ({ table: platform.deps.table, queue: platform.deps.queue as never, log: silentLog }))(event(sandbox));
-    expect(wakeUps().slice(before)).toEqual([{ wakeUp: expect.objectContaining({ session_id: session.id }), delaySeconds: 10 }]);
+    await onDisconnect(() => ({ table: platform.deps.table, queue: platform.deps.queue as never, log: silentLog }))(
+      event(sandbox),
+    );
+    expect(wakeUps().slice(before)).toEqual([
+      { wakeUp: expect.objectContaining({ session_id: session.id }), delaySeconds: 10 },
+    ]);
   });
 });

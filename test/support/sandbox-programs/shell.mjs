@@ -12,14 +12,17 @@ rmSync(socket, { force: true });
 function run(command, reply) {
   const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output = (output + chunk).slice(-100_000)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk) => (output = (output + chunk).slice(-100_000)));
   child.on("error", (error) => reply({ code: 127, output: String(error) }));
   child.on("close", (code, signal) => reply({ code: code ?? -1, signal, output }));
 }
 
 createServer((connection) => {
   connection.on("error", () => undefined);
-  createInterface({ input: connection }).on("line", (line) => run(JSON.parse(line), (result) => connection.end(JSON.stringify(result))));
+  createInterface({ input: connection }).on("line", (line) =>
+    run(JSON.parse(line), (result) => connection.end(JSON.stringify(result))),
+  );
 }).listen(socket, () => console.log(`${name} ready`));
 
 process.on("SIGTERM", () => {

@@ -8,7 +8,8 @@ function relayAt(start = 1_000_000) {
   const relay = new DeltaRelay({ now: () => now }, key, of);
   return { relay, pass: (ms: number) => (now += ms) };
 }
-const deltas = (messages: string[]) => messages.map((message) => JSON.parse(message) as { type: string; seq: null; data: { offset: number; text: string } });
+const deltas = (messages: string[]) =>
+  messages.map((message) => JSON.parse(message) as { type: string; seq: null; data: { offset: number; text: string } });
 
 test("the first delta is due at once, the next after 50 ms, after a second every 250 ms", () => {
   const { relay, pass } = relayAt();

@@ -3,39 +3,87 @@ import type { NewRow, TimelineRow } from "../../../shared/domain/timeline/row.ts
 import type { ContentBlock } from "../../../shared/protocol/content.ts";
 
 const usageOf = (model: string) => ({
-  model, input_tokens: 1, output_tokens: 1, cache_read_tokens: 0, cache_write_tokens: 0, cost_micro_usd: 0,
+  model,
+  input_tokens: 1,
+  output_tokens: 1,
+  cache_read_tokens: 0,
+  cache_write_tokens: 0,
+  cost_micro_usd: 0,
 });
 const text = (words: string): ContentBlock => ({ type: "text", text: words });
 const call = (id: string): ContentBlock => ({ type: "tool_use", id, name: "bash", input: {} });
 const thought: ContentBlock = { type: "thinking", thinking: "hm", signature: "s" };
 
 const log = (...rows: NewRow[]): TimelineRow[] => rows.map((row, index) => ({ ...row, seq: index + 1, at: 0 }));
-const user = (turn_id: string, words: string): NewRow => ({ kind: "message", role: "user", turn_id, message_id: words, content: [text(words)] });
+const user = (turn_id: string, words: string): NewRow => ({
+  kind: "message",
+  role: "user",
+  turn_id,
+  message_id: words,
+  content: [text(words)],
+});
 const started = (turn_id: string): NewRow => ({ kind: "event", type: "turn.started", turn_id, data: {} });
 const assistant = (turn_id: string, seen_head: number, content: ContentBlock[], model = "m"): NewRow => ({
-  kind: "message", role: "assistant", turn_id, message_id: "a", content, seen_head, usage: usageOf(model),
+  kind: "message",
+  role: "assistant",
+  turn_id,
+  message_id: "a",
+  content,
+  seen_head,
+  usage: usageOf(model),
 });
 const result = (turn_id: string, call_id: string, output = "out"): NewRow => ({
-  kind: "event", type: "tool.completed", turn_id,
-  data: { call_id, name: "bash", is_error: false, output, output_bytes: 3, truncated: false, object_key: null, duration_ms: 1 },
+  kind: "event",
+  type: "tool.completed",
+  turn_id,
+  data: {
+    call_id,
+    name: "bash",
+    is_error: false,
+    output,
+    output_bytes: 3,
+    truncated: false,
+    object_key: null,
+    duration_ms: 1,
+  },
 });
-const toolResult = (id: string, content = "out") => ({ type: "tool_result", tool_use_id: id, content, is_error: false });
+const toolResult = (id: string, content = "out") => ({
+  type: "tool_result",
+  tool_use_id: id,
+  content,
+  is_error: false,
+});
 
 test("results stand in the order of the calls, whatever order they came in", () => {
-  const rows = log(user("A", "go"), started("A"), assistant("A", 2, [call("1"), call("2")]), result("A", "2"), result("A", "1"));
+  const rows = log(
+    user("A", "go"),
+    started("A"),
+    assistant("A", 2, [call("1"), call("2")]),
+    result("A", "2"),
+    result("A", "1"),
+  );
   expect(buildTranscript(rows, "m").at(-1)).toEqual({ role: "user", content: [toolResult("1"), toolResult("2")] });
 });
 
 test("a prompt that waits in the queue is not shown before its turn begins", () => {
   const rows = log(user("A", "one"), started("A"), assistant("A", 2, [call("1")]), user("B", "two"), result("A", "1"));
   expect(JSON.stringify(buildTranscript(rows, "m"))).not.toContain("two");
-  const later = [...rows, ...log(assistant("A", 5, [text("done")]), started("B")).map((row, index) => ({ ...row, seq: 6 + index }))];
+  const later = [
+    ...rows,
+    ...log(assistant("A", 5, [text("done")]), started("B")).map((row, index) => ({ ...row, seq: 6 + index })),
+  ];
   expect(buildTranscript(later, "m").at(-1)).toEqual({ role: "user", content: [text("two")] });
 });
 
 test("what the model had not seen stands after its answer, so that the prefix stays as it was sent", () => {
   const before = log(user("A", "go"), started("A"));
-  const after = log(user("A", "go"), started("A"), user("A", "steer"), assistant("A", 2, [call("1")]), result("A", "1"));
+  const after = log(
+    user("A", "go"),
+    started("A"),
+    user("A", "steer"),
+    assistant("A", 2, [call("1")]),
+    result("A", "1"),
+  );
   const first = buildTranscript(before, "m");
   const second = buildTranscript(after, "m");
   expect(second.slice(0, first.length)).toEqual(first);
@@ -43,7 +91,13 @@ test("what the model had not seen stands after its answer, so that the prefix st
 });
 
 test("thinking is shown to the model that thought it, and to no other", () => {
-  const rows = log(user("A", "go"), started("A"), assistant("A", 2, [thought, text("hi")], "one"), user("B", "more"), started("B"));
+  const rows = log(
+    user("A", "go"),
+    started("A"),
+    assistant("A", 2, [thought, text("hi")], "one"),
+    user("B", "more"),
+    started("B"),
+  );
   expect(buildTranscript(rows, "one")[1]?.content).toEqual([thought, text("hi")]);
   expect(buildTranscript(rows, "two")[1]?.content).toEqual([text("hi")]);
 });

@@ -1,0 +1,102 @@
+import * as z from "zod";
+import type { Cors, DeployedHttpApi, DeployedRoute, DeployedWebSocketApi } from "./deployed-stack.ts";
+import type { Reader } from "./reader.ts";
+
+const strings = z.array(z.string()).default([]);
+
+const CorsProperties = z.object({
+  AllowOrigins: strings,
+  AllowMethods: strings,
+  AllowHeaders: strings,
+  ExposeHeaders: strings,
+  AllowCredentials: z.boolean().default(false),
+  MaxAge: z.coerce.number().optional(),
+});
+
+const ApiProperties = z.object({
+  ProtocolType: z.enum(["HTTP", "WEBSOCKET"]),
+  RouteSelectionExpression: z.string().optional(),
+  CorsConfiguration: CorsProperties.optional(),
+});
+
+const StageProperties = z.object({ ApiId: z.string(), StageName: z.string() });
+
+const RouteProperties = z.object({
+  ApiId: z.string(),
+  RouteKey: z.string(),
+  Target: z.string(),
+  AuthorizationType: z.string().default("NONE"),
+});
+
+const IntegrationProperties = z.object({
+  IntegrationType: z.string(),
+  IntegrationUri: z.string(),
+  PayloadFormatVersion: z.string().default("1.0"),
+  TimeoutInMillis: z.coerce.number().optional(),
+});
+
+/** AWS's own limits and defaults for one integration. */
+const defaultTimeoutMs = { HTTP: 30_000, WEBSOCKET: 29_000 };
+
+type Route = DeployedRoute & { payloadVersion: string };
+
+export function readApis(reader: Reader): { httpApis: DeployedHttpApi[]; webSocketApis: DeployedWebSocketApi[] } {
+  const httpApis: DeployedHttpApi[] = [];
+  const webSocketApis: DeployedWebSocketApi[] = [];
+  for (const { id } of reader.ofType("AWS::ApiGatewayV2::Api")) {
+    const properties = reader.read(id, ApiProperties);
+    const apiId = reader.name(id);
+    const routes = routesOf(reader, apiId, defaultTimeoutMs[properties.ProtocolType]);
+    const common = { id, label: reader.label(id), apiId, stage: stageOf(reader, apiId) };
+    if (properties.ProtocolType === "HTTP") {
+      httpApis.push({ ...common, routes, cors: corsOf(properties.CorsConfiguration) });
+    } else {
+      const routeSelection = properties.RouteSelectionExpression ?? "$request.body.action";
+      webSocketApis.push({ ...common, routes: routes.map(withoutVersion), routeSelection });
+    }
+  }
+  return { httpApis, webSocketApis };
+}
+
+function routesOf(reader: Reader, apiId: string, timeoutMs: number): Route[] {
+  const routes = reader
+    .ofType("AWS::ApiGatewayV2::Route")
+    .map(({ id }) => ({ id, ...reader.read(id, RouteProperties) }));
+  return routes
+    .filter((route) => route.ApiId === apiId)
+    .map((route) => {
+      if (route.AuthorizationType !== "NONE") throw new Error(`${route.id}: authorizers do not exist on one machine`);
+      const integration = reader.read(route.Target.replace(/^integrations\//, ""), IntegrationProperties);
+      if (integration.IntegrationType !== "AWS_PROXY")
+        throw new Error(`${route.id}: only AWS_PROXY integrations exist on one machine`);
+      return {
+        routeKey: route.RouteKey,
+        functionId: reader.find("AWS::Lambda::Function", integration.IntegrationUri),
+        timeoutMs: integration.TimeoutInMillis ?? timeoutMs,
+        payloadVersion: integration.PayloadFormatVersion,
+      };
+    });
+}
+
+function withoutVersion({ routeKey, functionId, timeoutMs }: Route): DeployedRoute {
+  return { routeKey, functionId, timeoutMs };
+}
+
+function stageOf(reader: Reader, apiId: string): string {
+  const stages = reader.ofType("AWS::ApiGatewayV2::Stage").map(({ id }) => reader.read(id, StageProperties));
+  const stage = stages.find((each) => each.ApiId === apiId);
+  if (stage === undefined) throw new Error(`API ${apiId} has no stage`);
+  return stage.StageName;
+}
+
+function corsOf(properties: z.output<typeof CorsProperties> | undefined): Cors | null {
+  if (properties === undefined) return null;
+  return {
+    allowOrigins: properties.AllowOrigins,
+    allowMethods: properties.AllowMethods,
+    allowHeaders: properties.AllowHeaders,
+    exposeHeaders: properties.ExposeHeaders,
+    allowCredentials: properties.AllowCredentials,
+    maxAgeSeconds: properties.MaxAge ?? null,
+  };
+}

@@ -1,0 +1,75 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { startPlatform, type Platform } from "../../infra/local/platform.ts";
+import { prepare } from "../../infra/local/prepare.ts";
+import { ApiClient, type ApiSocket } from "../../scripts/demo/client.ts";
+import type { TokenAnswer } from "../../shared/protocol/http.ts";
+import { randomIds } from "../../shared/adapters/random-ids.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+
+/** The whole one-machine platform, as `npm start` runs it, on free ports and with a state of its own. */
+export async function startLocalPlatform(options: { stateDir?: string; scheduleScale?: number } = {}) {
+  const prepared = await prepare({ root, directory: join(root, "dist/test-assembly"), hasModelKey: false });
+  const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), "sandbox-e2e-"));
+  const lines: string[] = [];
+  const platform = await startPlatform({
+    ...prepared,
+    stateDir,
+    model: "rehearsal",
+    log: (line) => lines.push(line),
+    scheduleScale: options.scheduleScale ?? 1,
+  });
+  return { platform, stateDir, lines, forget: () => rmSync(stateDir, { recursive: true, force: true }) };
+}
+
+export interface Person {
+  api: ApiClient;
+  account: TokenAnswer;
+  email: string;
+  password: string;
+  webSocketUrl: string;
+}
+
+export async function signUp(platform: Platform): Promise<Person> {
+  const api = new ApiClient(platform.httpUrl);
+  const email = `${randomIds.uuid()}@example.com`;
+  const password = "correct horse battery staple";
+  const account = await api.call<TokenAnswer>("POST", "/auth/register", { email, password, tenant_name: "Acme" });
+  api.signIn(account);
+  const { websocket_url } = await api.call<{ websocket_url: string }>("GET", "/health");
+  return { api, account, email, password, webSocketUrl: websocket_url };
+}
+
+/** Sends a prompt and waits for its turn's end. */
+export async function runTurn(socket: ApiSocket, sessionId: string, content: string, limitMs = 60_000) {
+  const sent = await socket.ask({ type: "message.send", session_id: sessionId, content });
+  const ended = await socket.waitFor("turn.ended", ({ turn_id }) => turn_id === sent["turn_id"], limitMs);
+  return { turnId: String(sent["turn_id"]), ended };
+}
+
+function readProcess(pid: number): { parent: number; command: string } | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    return { parent, command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") };
+  } catch {
+    return null;
+  }
+}
+
+/** kill -9 to every supervisor that this process started, whatever namespace it thinks it is in. */
+export function killSupervisors(): number {
+  const all = new Map<number, { parent: number; command: string }>();
+  for (const name of readdirSync("/proc")) {
+    const found = /^\d+$/.test(name) ? readProcess(Number(name)) : null;
+    if (found) all.set(Number(name), found);
+  }
+  const isOurs = (pid: number): boolean => pid === process.pid || (all.has(pid) && isOurs(all.get(pid)?.parent ?? 0));
+  const supervisors = [...all].filter(
+    ([pid, { command }]) => /node \/app\/supervisor\.mjs/.test(command) && !command.includes("bwrap") && isOurs(pid),
+  );
+  for (const [pid] of supervisors) process.kill(pid, "SIGKILL");
+  return supervisors.length;
+}
