@@ -76,7 +76,7 @@ async function showCheckpoint(api: ApiClient, session: Session, repositoryUrl: s
   if (!newest) throw new Error("the turn left no checkpoint");
   if (newest.push_status !== "pushed" || !newest.branch)
     throw new Error(`the checkpoint is not at the git host: ${newest.push_status}`);
-  const shown = showBranch(repositoryUrl, newest.branch, session.target_branch ?? "main");
+  const shown = await showBranch(repositoryUrl, newest.branch, session.target_branch ?? "main");
   if (shown.commit !== newest.commit)
     throw new Error(`the branch is at ${shown.commit}, the checkpoint is ${newest.commit}`);
   say(`  branch ${bold(newest.branch)}\n${indent(shown.log)}\n${indent(shown.stat)}`);

@@ -19,13 +19,19 @@ function pairs(raw: string[]): [string, string][] {
   return headers;
 }
 
+/** A name that comes once is a text: `host` may be no list. */
+function headersOf({ preview_key, port, headers }: RelayRequest): Record<string, string | string[]> {
+  const all: Record<string, string | string[]> = {
+    "x-sandbox-preview-key": preview_key,
+    "x-sandbox-port": String(port),
+  };
+  for (const [name, value] of headers) all[name] = name in all ? [all[name] ?? [], value].flat() : value;
+  return all;
+}
+
 /** Dials the supervisor of one container; it carries the request to the app's port and checks the key. */
 export function relayRequest(asked: RelayRequest): Promise<RelayAnswer> {
-  const headers: Record<string, string[]> = {
-    "x-sandbox-preview-key": [asked.preview_key],
-    "x-sandbox-port": [String(asked.port)],
-  };
-  for (const [name, value] of asked.headers) (headers[name] ??= []).push(value);
+  const headers = headersOf(asked);
   return new Promise((resolve) => {
     const options = {
       host: asked.address,

@@ -75,7 +75,7 @@ test("a chat builds software: text streams, tools run in the sandbox, the checkp
 
   const { data: checkpoints } = await api.call<{ data: Checkpoint[] }>("GET", `/sessions/${session.id}/checkpoints`);
   expect(checkpoints).toMatchObject([{ number: 1, push_status: "pushed", branch: session.branch }]);
-  const shown = showBranch(`${local.platform.gitHostUrl}/demo/app.git`, String(session.branch), "main");
+  const shown = await showBranch(`${local.platform.gitHostUrl}/demo/app.git`, String(session.branch), "main");
   expect(shown.commit).toBe(checkpoints[0]?.commit);
   expect(shown.stat).toMatch(/files? changed/);
 
