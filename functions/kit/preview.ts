@@ -71,6 +71,9 @@ function relayedHeaders(event: APIGatewayProxyEventV2, host: string): [string, s
   return headers;
 }
 
+/** A cookie of one preview is for its own origin: with a domain it would reach the others. */
+const withoutDomain = (cookie: string) => cookie.replaceAll(/;\s*domain=[^;]*/gi, "");
+
 async function pass(
   deps: FrontDeps,
   target: PreviewTarget,
@@ -91,7 +94,9 @@ async function pass(
     body: bodyOf(event).toString("base64"),
   });
   const headers = answer.headers.filter(([name]) => !hiddenAnswerHeaders.has(name.toLowerCase()));
-  const cookies = headers.filter(([name]) => name.toLowerCase() === "set-cookie").map(([, value]) => value);
+  const cookies = headers
+    .filter(([name]) => name.toLowerCase() === "set-cookie")
+    .map(([, value]) => withoutDomain(value));
   const rest = Object.fromEntries(headers.filter(([name]) => name.toLowerCase() !== "set-cookie"));
   return { statusCode: answer.status, headers: rest, cookies, body: answer.body, isBase64Encoded: true };
 }

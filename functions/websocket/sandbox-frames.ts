@@ -7,6 +7,7 @@ import {
   markFailed,
   markReady,
   markStopping,
+  requireLive,
   type LinkDeps,
 } from "../../shared/domain/container/link.ts";
 import { grantUpload } from "../../shared/domain/container/upload.ts";
@@ -44,6 +45,7 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
     return { ...done, afterwards: () => deps.sockets.close(connection.connection_id) };
   },
   "sandbox.tool_output": async (deps, { call_id, offset, text }, connection) => {
+    await requireLive(deps, linkOf(connection));
     await announceLive(deps, keyOf(connection), { type: "tool.output", data: { call_id, offset, text } });
     return done;
   },
@@ -60,19 +62,23 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
     await recordPush(deps, linkOf(connection), { commit, branch });
     return done;
   },
-  "sandbox.upload_request": async (deps, { purpose, length, sha256 }, connection) => ({
-    result: await grantUpload(deps.objects, linkOf(connection), { purpose, length, sha256 }),
-  }),
+  "sandbox.upload_request": async (deps, { purpose, length, sha256 }, connection) => {
+    await requireLive(deps, linkOf(connection));
+    return { result: await grantUpload(deps.objects, linkOf(connection), { purpose, length, sha256 }) };
+  },
   "sandbox.files_changed": async (deps, { by, changes, more }, connection) => {
+    await requireLive(deps, linkOf(connection));
     await announceLive(deps, keyOf(connection), { type: "file.changed", data: { by, changes, more } });
     return done;
   },
   "sandbox.port_opened": async (deps, { port }, connection) => {
+    await requireLive(deps, linkOf(connection));
     await announceLive(deps, keyOf(connection), { type: "preview.ready", data: { port } });
     return done;
   },
   "sandbox.renew_token": async (deps, _frame, connection) => {
     const { key, epoch } = linkOf(connection);
+    await requireLive(deps, linkOf(connection));
     const minted = await deps.sandboxTokens.mint({ tenantId: key.tenant_id, sessionId: key.session_id, epoch });
     return { result: { token: minted.token, expires_in: minted.expiresInSeconds } };
   },

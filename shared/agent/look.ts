@@ -1,4 +1,5 @@
 import { latestContainer, loseContainer, type Container } from "../domain/container/container.ts";
+import { sendCommand } from "../domain/container/command.ts";
 import { isLive, lossOf } from "../domain/container/container.decisions.ts";
 import { readConversation, transition, type Conversation } from "../domain/conversation/conversation.ts";
 import { announce } from "../domain/timeline/announce.ts";
@@ -48,6 +49,14 @@ async function failCalls(deps: StepDeps, key: SessionKey, turnId: string, doomed
   if (outcome.result.last) await wake(deps, key);
 }
 
+/** What still runs there would work for nobody. */
+async function cancelCalls(deps: StepDeps, container: Container | null, doomed: Doomed[]): Promise<void> {
+  if (!container || !isLive(container)) return;
+  for (const { call, fate } of doomed) {
+    if (!fate.lost) await sendCommand(deps, container, { type: "tool.cancel", call_id: call.call_id });
+  }
+}
+
 async function noticeLoss(deps: StepDeps, container: Container | null): Promise<void> {
   if (!container || !isLive(container)) return;
   const loss = lossOf(container, deps.clock.now());
@@ -71,20 +80,21 @@ async function watchTools(deps: StepDeps, key: SessionKey, conversation: Convers
     return;
   }
   if (doomed.length > 0) await failCalls(deps, key, conversation.turn_id ?? "", doomed);
+  await cancelCalls(deps, container, doomed);
   const unsent = fates.filter(({ fate }) => fate.kind === "send").map(({ call }) => call);
   if (container && unsent.length > 0) await dispatchCalls(deps, container, unsent);
   if (doomed.length === fates.length) return;
   await transition(deps, key, (current, at) =>
     current.phase === "tools" ? { rows: [], change: { due_at: at + watchIntervalMs }, result: null } : null,
   );
-  if (hops < maxHops) await wake(deps, key, watchdogSeconds, hops + 1);
+  await wake(deps, key, watchdogSeconds, hops + 1);
 }
 
 /** What a wake-up asks for: look at the session, do what its state says, and no more. */
 export async function lookAtSession(deps: StepDeps, wakeUp: WakeUp): Promise<void> {
   const { tenant_id, session_id, hops } = wakeUp;
   const key = { tenant_id, session_id };
-  const conversation = await readConversation(deps.table, key);
+  const conversation = hops > maxHops ? null : await readConversation(deps.table, key);
   if (!conversation) return;
   const move = nextMove(conversation, deps.clock.now());
   switch (move.kind) {

@@ -143,18 +143,20 @@ async function handOut(
   nonces: string[],
   known: Container | null,
 ): Promise<void> {
-  // A: the worker sees the container starting. B: it gets ready, and finds no call yet. A: commits. So A looks again.
-  const container = isUp(known, deps.clock.now()) ? known : await latestContainer(deps.table, step.key);
-  if (!container || !isUp(container, deps.clock.now())) return;
   const asked = toolUses(answer.content).slice(0, nonces.length);
+  const inputs = new Map(asked.map((call) => [call.id, call]));
+  const turn_id = step.claim.turn_id;
   const calls = asked.map((call, index): Dispatch => ({
     call_id: call.id,
     name: call.name,
     nonce: nonces[index] ?? "",
     timeout_ms: timeoutOf(call),
-    turn_id: step.claim.turn_id,
+    turn_id,
   }));
-  await sendCalls(deps, container, calls, new Map(asked.map((call) => [call.id, call])));
+  const send = async (container: Container | null) =>
+    container !== null && isUp(container, deps.clock.now()) && sendCalls(deps, container, calls, inputs);
+  // The container may have got ready, or linked anew, since it was read: then it has not seen these calls.
+  if (!(await send(known))) await send(await latestContainer(deps.table, step.key));
 }
 
 async function giveUp(
@@ -241,11 +243,11 @@ async function conclude(deps: StepDeps, step: Step, answered: Answered, hops: nu
   if (!committed) return;
   const { model: _model, ...data } = answer.usage;
   const metered = liveEvent(key, deps.clock.now(), { type: "usage.updated", data }, claim.turn_id);
-  await Promise.all([
-    committed.result.calls.length > 0 ? handOut(deps, step, answer, nonces, container) : undefined,
-    announce(deps, key, committed.rows, [metered]),
-    follow(deps, key, committed.conversation, container, hops),
-  ]);
+  const following = follow(deps, key, committed.conversation, container, hops);
+  // The watchers learn of a call before its output can come.
+  await announce(deps, key, committed.rows, [metered]);
+  if (committed.result.calls.length > 0) await handOut(deps, step, answer, nonces, container);
+  await following;
 }
 
 /** The container that was ready when the step began, or its newest state: it may have become ready while the model spoke. */

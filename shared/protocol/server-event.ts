@@ -66,7 +66,6 @@ export const durableEventData = {
   "container.ready": z.object({ epoch: z.number().int(), restored_checkpoint: z.number().int().nullable() }),
   "container.stopped": z.object({ epoch: z.number().int(), reason: z.string() }),
   "container.lost": z.object({ epoch: z.number().int(), reason: z.string() }),
-  "session.updated": z.object({ changed: z.array(z.string()) }),
   "queue.updated": z.object({ turn_ids: z.array(TurnId) }),
 } as const;
 
@@ -93,8 +92,6 @@ export const liveEventData = {
   "model.waiting": z.object({ code: z.string(), retry_after_ms: z.number().int() }),
   /** `more`: the log is longer; subscribe again after `head`. */
   "replay.completed": z.object({ head: z.number().int(), more: z.boolean() }),
-  "connection.expiring": z.object({ at: Timestamp }),
-  error: WireError,
 } as const;
 
 const envelope = { v: z.literal(1), session_id: SessionId, at: Timestamp, turn_id: TurnId.optional() };

@@ -1,4 +1,3 @@
-import { isConditionFailure } from "../../data/conditions.ts";
 import { rows, type Table } from "../../data/service.ts";
 import type { GitHosts } from "../../ports/git-hosts.ts";
 import type { Log } from "../../ports/log.ts";
@@ -11,7 +10,7 @@ import { sendCommand } from "../container/command.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import { findSessionRow } from "../session/session-row.ts";
 import type { CheckpointRow, SessionKey } from "../timeline/row.ts";
-import { readTimeline, toCheckpointRow } from "../timeline/timeline.ts";
+import { readTimeline, toCheckpointRow, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
 
 type StoredCheckpoint = CheckpointRow & { seq: number; at: number };
 
@@ -127,24 +126,25 @@ export async function listCheckpoints(table: Table, key: SessionKey, page: { lim
   return { data: found.data.map(toCheckpointRow), cursor: found.cursor };
 }
 
-/** A push that was late arrived. False where that was known, or the commit is none of the newest checkpoint's. */
-export async function markPushed(
-  table: Table,
-  checkpoint: StoredCheckpoint,
-  key: SessionKey,
+/** How far back a late push is looked for. */
+const recentCheckpoints = 50;
+
+/** The checkpoint of a commit, among the recent ones. */
+export async function checkpointOf(table: Table, key: SessionKey, commit: string): Promise<StoredCheckpoint | null> {
+  const { data } = await listCheckpoints(table, key, { limit: recentCheckpoints, cursor: null });
+  return data.find((checkpoint) => checkpoint.commit === commit) ?? null;
+}
+
+/** Holds only while the push is outstanding. */
+export function markPushed(
+  entities: TransactionEntities,
+  at: SessionKey & { seq: number },
   branch: string,
-): Promise<boolean> {
-  const { tenant_id, session_id } = key;
-  try {
-    await rows(table)
-      .entities.gitCheckpoint.patch({ tenant_id, session_id, seq: checkpoint.seq })
-      .set({ push_status: "pushed", branch })
-      .remove(["push_error"])
-      .where(({ push_status }, { ne }) => ne(push_status, "pushed"))
-      .go();
-    return true;
-  } catch (error) {
-    if (isConditionFailure(error)) return false;
-    throw error;
-  }
+): TransactionItem {
+  return entities.gitCheckpoint
+    .patch(at)
+    .set({ push_status: "pushed", branch })
+    .remove(["push_error"])
+    .where(({ push_status }, { ne }) => ne(push_status, "pushed"))
+    .commit();
 }

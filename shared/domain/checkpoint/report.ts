@@ -8,7 +8,7 @@ import type { CheckpointRow, EventRow } from "../timeline/row.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import { endTurn, endingOf, keepCheckpoint } from "../turn/turn.decisions.ts";
 import { wake } from "../turn/turn.ts";
-import { checkpointRow, latestCheckpoint, markPushed, seedOf } from "./checkpoint.ts";
+import { checkpointOf, checkpointRow, latestCheckpoint, markPushed, seedOf } from "./checkpoint.ts";
 
 export interface CheckpointReport {
   turn_id: string;
@@ -30,7 +30,13 @@ async function checkDurable(deps: ReportDeps, link: Link, taken: TakenCheckpoint
 function decideReport(current: Conversation, row: CheckpointRow | null, report: CheckpointReport, now: number) {
   const fresh = row && row.commit !== current.checkpoint_commit ? row : null;
   const awaited = current.phase === "checkpoint" && current.turn_id === report.turn_id;
-  if (awaited) return endTurn(current, endingOf(current), { checkpoint: fresh, pending: report.error !== null }, now);
+  if (awaited)
+    return endTurn(
+      current,
+      endingOf(current),
+      { checkpoint: fresh, pending: report.error !== null && row === null },
+      now,
+    );
   if (!fresh) return null;
   return { rows: [fresh], change: keepCheckpoint(fresh, current.head + 1), result: null };
 }
@@ -61,18 +67,21 @@ export async function recordCheckpoint(deps: ReportDeps, link: Link, report: Che
   if (outcome.conversation.phase === "model") await wake(deps, link.key);
 }
 
-/** A push that had failed before went through. */
+/** A push that had failed before went through: the row and its event change together, once. */
 export async function recordPush(
   deps: LinkDeps,
   link: Link,
   pushed: { commit: string; branch: string },
 ): Promise<void> {
-  const conversation = await readConversation(deps.table, link.key);
-  const checkpoint = conversation && (await latestCheckpoint(deps.table, conversation));
-  if (!checkpoint || checkpoint.commit !== pushed.commit) return;
-  if (!(await markPushed(deps.table, checkpoint, link.key, pushed.branch))) return;
-  const data = { number: checkpoint.number, ...pushed };
-  const event: EventRow = { kind: "event", type: "checkpoint.pushed", turn_id: checkpoint.turn_id, data };
-  const told = await transition(deps, link.key, () => ({ rows: [event], change: {}, result: null }));
+  const checkpoint = await checkpointOf(deps.table, link.key, pushed.commit);
+  if (!checkpoint) return;
+  const { number, seq, turn_id } = checkpoint;
+  const event: EventRow = { kind: "event", type: "checkpoint.pushed", turn_id, data: { number, ...pushed } };
+  const told = await transition(deps, link.key, () => ({
+    rows: [event],
+    change: {},
+    extra: (entities) => [markPushed(entities, { ...link.key, seq }, pushed.branch)],
+    result: null,
+  }));
   if (told.kind === "committed") await announce(deps, link.key, told.rows);
 }

@@ -56,12 +56,12 @@ export async function unsubscribe(table: Table, key: SessionKey, connectionId: s
   await rows(table).entities.subscription.delete({ tenant_id, session_id, connection_id: connectionId }).go();
 }
 
-/** Who watches the session now. */
+/** Who watches the session now: consistent, since who subscribed before a commit must learn of it. */
 export async function subscribersOf(deps: TableDeps, key: SessionKey): Promise<string[]> {
   const { tenant_id, session_id } = key;
   const found = await rows(deps.table)
     .entities.subscription.query.bySession({ tenant_id, session_id })
-    .go({ pages: "all" });
+    .go({ pages: "all", consistent: true });
   const now = deps.clock.now();
   return found.data.filter((row) => row.expires_at * 1000 > now).map((row) => row.connection_id);
 }

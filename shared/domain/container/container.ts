@@ -123,13 +123,20 @@ async function launch(deps: LaunchDeps, container: Container): Promise<Container
   return container;
 }
 
+/** It may still run, cut off: its task is stopped, so that nobody pays for it. */
+async function replaceContainer(deps: LaunchDeps, container: Container): Promise<void> {
+  const reason = "replaced: it stopped answering";
+  await loseContainer(deps, container, reason);
+  if (container.task_id) await deps.provider.stop(container.task_id, reason).catch(() => undefined);
+}
+
 /** The session's live container, launched when there is none. Only one worker opens an epoch; the others use it. */
 export async function ensureContainer(deps: LaunchDeps, key: SessionKey): Promise<Container> {
   const newest = await latestContainer(deps.table, key);
   const need = needOf(newest, deps.clock.now());
   if (need.kind === "use") return need.container;
   if (need.kind === "relaunch") return launch(deps, need.container);
-  if (newest && isLive(newest)) await loseContainer(deps, newest, "replaced: it stopped answering");
+  if (newest && isLive(newest)) await replaceContainer(deps, newest);
   const opened = await openEpoch(deps, key, need.epoch);
   if (opened) return launch(deps, opened);
   const other = await latestContainer(deps.table, key);

@@ -38,9 +38,19 @@ async function ofLink(deps: LinkDeps, link: Link): Promise<{ container: Containe
     readConversation(deps.table, link.key),
   ]);
   if (!container || !conversation) throw new AppError("not_found");
-  const over = container.status === "stopped" || container.status === "lost" || conversation.epoch !== link.epoch;
+  const over = isOver(container) || conversation.epoch !== link.epoch;
   if (over) throw new AppError("conflict", "This container was replaced");
   return { container, conversation };
+}
+
+function isOver(container: Container): boolean {
+  return container.status === "stopped" || container.status === "lost";
+}
+
+/** For frames that change nothing on the timeline: throws `conflict` once the container is over. */
+export async function requireLive(deps: Pick<LinkDeps, "table">, link: Link): Promise<void> {
+  const container = await findContainer(deps.table, link.key, link.epoch);
+  if (!container || isOver(container)) throw new AppError("conflict", "This container was replaced");
 }
 
 async function sourceOf(
@@ -77,7 +87,11 @@ export async function greet(
   link: Link,
   frame: { frame_id: string; private_ip: string | null },
 ): Promise<void> {
-  const { container, conversation } = await ofLink(deps, link);
+  const { container, conversation } = await ofLink(deps, link).catch(async (error: unknown) => {
+    // A container that nobody knows any more would try again for ever.
+    await sendCommand(deps, { connection_id: link.connectionId }, { type: "stop", reason: "replaced" });
+    throw error;
+  });
   const change = {
     connection_id: link.connectionId,
     last_heartbeat_at: deps.clock.now(),

@@ -20,6 +20,8 @@ export const conversationEntity = createSchema({
     step: { type: "number", required: true },
     /** Rises with each claim: a commit of an older one fails. */
     fence: { type: "number", required: true },
+    /** Claims of the present step that came to nothing so far, the running one included. */
+    attempts: { type: "number", required: true },
     /** Milliseconds; 0 when nobody works on the step. */
     lease_until: { type: "number", required: true },
     /** The last `seq` of the timeline. */

@@ -18,6 +18,7 @@ export function emptyConversation(key: SessionKey, now: number): Conversation {
     head: 0,
     pending_calls: 0,
     queue: [],
+    attempts: 0,
     waiting_since: 0,
     losses: 0,
     epoch: 0,

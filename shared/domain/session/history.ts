@@ -31,12 +31,25 @@ const openCursor = (deps: HistoryDeps, key: SessionKey, scope: string, query: Pa
 const sealCursor = (deps: HistoryDeps, key: SessionKey, scope: string, cursor: string | null) =>
   cursor === null ? Promise.resolve(null) : deps.cursors.seal(cursor, key.tenant_id, `${scope}#${key.session_id}`);
 
+/** Lambda answers hold 6 MB. */
+const maxPageBytes = 4 * 1024 * 1024;
+
+/** As many of the first as fit one answer, and at least one. */
+function fitting<T>(items: T[]): T[] {
+  let bytes = 0;
+  const end = items.findIndex((item, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(item));
+    return index > 0 && bytes > maxPageBytes;
+  });
+  return end < 0 ? items : items.slice(0, end);
+}
+
 /** Messages in order, oldest first. */
 export async function messageAnswers(deps: HistoryDeps, key: SessionKey, query: PageOf): Promise<Page<Message>> {
   await checkSession(deps, key);
-  const cursor = await openCursor(deps, key, "messages", query);
-  const found = await readMessages(deps, key, { limit: query.limit, cursor });
-  const data = found.data.map(({ message_id, seq, turn_id, role, content, usage, at }) => ({
+  const after = Number((await openCursor(deps, key, "messages", query)) ?? 0);
+  const found = await readMessages(deps, key, { limit: query.limit, after });
+  const all = found.data.map(({ message_id, seq, turn_id, role, content, usage, at }) => ({
     id: message_id,
     seq,
     turn_id,
@@ -45,7 +58,10 @@ export async function messageAnswers(deps: HistoryDeps, key: SessionKey, query: 
     usage: usage ?? null,
     created_at: new Date(at).toISOString(),
   }));
-  return { data, next_cursor: await sealCursor(deps, key, "messages", found.cursor) };
+  const data = fitting(all);
+  const more = found.more || data.length < all.length;
+  const last = more ? String(data.at(-1)?.seq ?? after) : null;
+  return { data, next_cursor: await sealCursor(deps, key, "messages", last) };
 }
 
 /** The log itself, as every other transport shows it. */
@@ -56,8 +72,10 @@ export async function eventAnswers(
 ): Promise<z.input<typeof EventsPage>> {
   await checkSession(deps, key);
   const found = await readTimeline(deps, key, query);
-  const last = found.rows.at(-1)?.seq ?? null;
-  return { data: found.rows.map((row) => toEvent(key, row)), next_after: found.more ? last : null };
+  const events = found.rows.map((row) => toEvent(key, row));
+  const data = fitting(events);
+  const more = found.more || data.length < events.length;
+  return { data, next_after: more ? (data.at(-1)?.seq ?? null) : null };
 }
 
 /** Checkpoints, newest first. */

@@ -105,17 +105,15 @@ export async function readTimeline(
 export async function readMessages(
   deps: TimelineDeps,
   key: SessionKey,
-  page: { limit: number; cursor: string | null },
-): Promise<{ data: ReadMessage[]; cursor: string | null }> {
+  page: { limit: number; after: number },
+): Promise<{ data: ReadMessage[]; more: boolean }> {
   const { tenant_id, session_id } = key;
   const found = await rows(deps.table)
     .entities.chatMessage.query.timeline({ tenant_id, session_id })
-    .between({ seq: 1 }, { seq: lastSeq })
-    .go({ count: page.limit, cursor: page.cursor, consistent: true });
-  return {
-    data: await Promise.all(found.data.map((stored) => toMessageRow(deps.objects, stored))),
-    cursor: found.cursor,
-  };
+    .between({ seq: page.after + 1 }, { seq: lastSeq })
+    .go({ count: page.limit, consistent: true });
+  const data = await Promise.all(found.data.map((stored) => toMessageRow(deps.objects, stored)));
+  return { data, more: found.cursor !== null };
 }
 
 /** Puts bodies that do not fit an item into object storage. Runs before the commit; a loser's object is never named. */

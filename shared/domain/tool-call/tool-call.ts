@@ -119,13 +119,13 @@ export async function dispatchCalls(deps: DispatchDeps, container: Container, ca
   await sendCalls(deps, container, mine, await inputsOf(deps, key, first.asked_at_seq));
 }
 
-/** The same for calls whose inputs are at hand. */
+/** The same for calls whose inputs are at hand. False where the link is gone. */
 export async function sendCalls(
   deps: DispatchDeps,
   container: Container,
   calls: Dispatch[],
   inputs: Map<string, ToolUseBlock>,
-): Promise<void> {
+): Promise<boolean> {
   const key = { tenant_id: container.tenant_id, session_id: container.session_id };
   for (const call of calls) {
     const block = inputs.get(call.call_id);
@@ -133,6 +133,7 @@ export async function sendCalls(
     const { call_id, nonce, name, timeout_ms } = call;
     const placed = await place(deps, key, call, block.input);
     const sent = await sendCommand(deps, container, { type: "tool.run", call_id, nonce, name, timeout_ms, ...placed });
-    if (!sent) return;
+    if (!sent) return false;
   }
+  return true;
 }

@@ -1,6 +1,6 @@
 import { type ContentBlock, type ToolUseBlock, toolUses, type Usage } from "../../protocol/content.ts";
 import type { ErrorCode } from "../../protocol/error-code.ts";
-import { maxToolCallsPerStep } from "../../protocol/limits.ts";
+import { maxInlineToolOutputBytes, maxToolCallsPerStep } from "../../protocol/limits.ts";
 import type { StopReason } from "../../ports/model.ts";
 import type { Conversation, ConversationChange, Transition } from "../conversation/conversation.ts";
 import type { EventRow, MessageRow, NewRow } from "../timeline/row.ts";
@@ -18,7 +18,12 @@ export function claimStep(conversation: Conversation, now: number): Transition<n
   const lease_until = now + leaseMs;
   return {
     rows: [],
-    change: { fence: conversation.fence + 1, lease_until, due_at: lease_until + wakeUpGraceMs },
+    change: {
+      fence: conversation.fence + 1,
+      attempts: conversation.attempts + 1,
+      lease_until,
+      due_at: lease_until + wakeUpGraceMs,
+    },
     result: null,
   };
 }
@@ -78,7 +83,9 @@ export interface StepResult {
   ended: boolean;
 }
 
-const tooMany = `Not run: at most ${maxToolCallsPerStep} tool calls fit one step. Ask for the rest in the next one.`;
+/** Refused calls get rows of their own, as many as the transaction still holds; the transcript answers the others. */
+const maxRefusedRows = 20;
+export const tooManyCalls = `Not run: at most ${maxToolCallsPerStep} tool calls fit one step. Ask for the rest in the next one.`;
 
 function refusedCall(turn_id: string, call: ToolUseBlock, output: string): EventRow {
   const data = {
@@ -94,8 +101,11 @@ function refusedCall(turn_id: string, call: ToolUseBlock, output: string): Event
   return { kind: "event", type: "tool.completed", turn_id, data };
 }
 
+/** A large input is in the assistant's message already. */
 function startedCall(turn_id: string, call: ToolUseBlock): EventRow {
-  const data = { call_id: call.id, name: call.name, input: call.input };
+  const isLarge = Buffer.byteLength(JSON.stringify(call.input)) > maxInlineToolOutputBytes;
+  const shown = isLarge ? { input: {}, truncated: true } : { input: call.input };
+  const data = { call_id: call.id, name: call.name, ...shown };
   return { kind: "event", type: "tool.started", turn_id, data };
 }
 
@@ -120,11 +130,13 @@ export function commitStep(
     step,
     seen_head: seenHead,
   };
-  const taken: ConversationChange = { step: step + 1, lease_until: 0, waiting_since: 0 };
+  const taken: ConversationChange = { step: step + 1, lease_until: 0, waiting_since: 0, attempts: 0 };
   const wanted = answer.stopReason === "tool_use" ? toolUses(content) : [];
   const calls = wanted.slice(0, maxToolCallsPerStep);
   if (calls.length > 0) {
-    const rest = wanted.slice(maxToolCallsPerStep).map((call) => refusedCall(turn_id, call, tooMany));
+    const rest = wanted
+      .slice(maxToolCallsPerStep, maxToolCallsPerStep + maxRefusedRows)
+      .map((call) => refusedCall(turn_id, call, tooManyCalls));
     const rows: NewRow[] = [message, ...calls.map((call) => startedCall(turn_id, call)), ...rest];
     const change: ConversationChange = {
       ...taken,
@@ -136,7 +148,9 @@ export function commitStep(
     return { rows, change, result: { calls, ended: false } };
   }
   const ending = endingFor(answer.stopReason);
-  const unanswered = toolUses(content).map((call) => refusedCall(turn_id, call, "Not run: the answer was cut."));
+  const unanswered = toolUses(content)
+    .slice(0, maxToolCallsPerStep)
+    .map((call) => refusedCall(turn_id, call, "Not run: the answer was cut."));
   const steered = ending?.reason === "completed" && (conversation.steer_seq ?? 0) > seenHead;
   if (!ending || steered)
     return { rows: [message], change: { ...taken, due_at: now + wakeUpGraceMs }, result: { calls: [], ended: false } };
@@ -194,7 +208,13 @@ export function postponeStep(
   }
   return {
     rows: [],
-    change: { fence: conversation.fence + 1, lease_until: 0, waiting_since, due_at: now + delayMs + wakeUpGraceMs },
+    change: {
+      fence: conversation.fence + 1,
+      attempts: 0,
+      lease_until: 0,
+      waiting_since,
+      due_at: now + delayMs + wakeUpGraceMs,
+    },
     result: { waits: true },
   };
 }

@@ -1,8 +1,13 @@
 import { type ContentBlock, toolUses } from "../../protocol/content.ts";
 import type { ModelMessage } from "../../ports/model.ts";
+import { maxToolCallsPerStep } from "../../protocol/limits.ts";
 import type { MessageRow, TimelineRow } from "../timeline/row.ts";
+import { tooManyCalls } from "./step.decisions.ts";
 
 type StoredMessage = MessageRow & { seq: number };
+
+/** What stands between two answers of one turn, where the first one paused and nobody said anything. */
+const goOn: ContentBlock[] = [{ type: "text", text: "Go on." }];
 
 interface TurnRows {
   users: StoredMessage[];
@@ -36,8 +41,9 @@ function keptFor(model: string, row: StoredMessage): ContentBlock[] {
 }
 
 function resultBlocks(row: StoredMessage, results: Map<string, ToolResult>) {
-  return toolUses(row.content).map((call) => {
-    const result = results.get(call.id);
+  return toolUses(row.content).map((call, index) => {
+    const isRefused = index >= maxToolCallsPerStep;
+    const result = results.get(call.id) ?? (isRefused ? { output: tooManyCalls, is_error: true } : undefined);
     if (!result) throw new InvalidTranscript(`tool call ${call.id} has no result`);
     const content = result.output === "" ? "(no output)" : result.output;
     return { type: "tool_result", tool_use_id: call.id, content, is_error: result.is_error };
@@ -61,6 +67,7 @@ function turnMessages(turn: TurnRows, results: Map<string, ToolResult>, model: s
     const seen = waiting.filter((user) => user.seq <= (assistant.seen_head ?? assistant.seq));
     waiting = waiting.filter((user) => !seen.includes(user));
     for (const user of seen) say("user", user.content);
+    if (messages.at(-1)?.role === "assistant") say("user", goOn);
     say("assistant", keptFor(model, assistant));
     say("user", resultBlocks(assistant, results));
   }
@@ -84,6 +91,8 @@ export function buildTranscript(log: TimelineRow[], model: string): ModelMessage
       else messages.push(message);
     }
   }
+  // The running turn's last answer paused.
+  if (messages.at(-1)?.role === "assistant") messages.push({ role: "user", content: [...goOn] });
   if (messages.at(-1)?.role !== "user") throw new InvalidTranscript("the last message is not the user's");
   return messages;
 }

@@ -22,6 +22,10 @@ export interface Prompt {
   content: ContentBlock[];
 }
 
+/** Workers that may die over one step, or fail at it: then it is the step. */
+const maxAttempts = 5;
+const tooManyAttempts = { code: "internal" as const, message: "The step failed again and again" };
+
 /** What a running turn needs next. */
 export type Move =
   | { kind: "rest" }
@@ -40,6 +44,8 @@ export function nextMove(conversation: Conversation, now: number): Move {
     return due ? { kind: "end_turn", ending: endingOf(conversation) } : { kind: "await_checkpoint" };
   }
   if (conversation.lease_until > now) return { kind: "leave" };
+  if (conversation.attempts >= maxAttempts)
+    return { kind: "end_turn", ending: { reason: "error", error: tooManyAttempts } };
   if (conversation.step >= maxStepsPerTurn) return { kind: "end_turn", ending: { reason: "max_steps", error: null } };
   return { kind: "run_step" };
 }
@@ -59,6 +65,7 @@ function startTurn(turn: { turn_id: string; user_id: string; prompt_seq: number 
     lease_until: 0,
     pending_calls: 0,
     waiting_since: 0,
+    attempts: 0,
     losses: 0,
     ending: null,
     deadline_at: null,

@@ -76,7 +76,7 @@ export async function submitPrompt(
   const fingerprint = createHash("sha256")
     .update(JSON.stringify([content, delivery]))
     .digest("hex");
-  const outcome = await transition(deps, key, (conversation, now) => {
+  const accepting = transition(deps, key, (conversation, now) => {
     const accepted = acceptPrompt(conversation, prompt, delivery, now);
     const answer = { message_id: prompt.message_id, seq: conversation.head + 1, ...accepted.result };
     return {
@@ -104,6 +104,13 @@ export async function submitPrompt(
       result: answer,
     };
   });
+  const outcome = await accepting.catch((error: unknown) => {
+    const isFull = error instanceof AppError && error.code === "queue_full";
+    if (!isFull || submission.request_id === null) throw error;
+    return error;
+  });
+  // The queue may be full with what this very request put into it.
+  if (outcome instanceof AppError) return repeated(deps, key, submission, fingerprint, outcome);
   if (outcome.kind === "refused" && outcome.index === 1) return repeated(deps, key, submission, fingerprint);
   if (outcome.kind !== "committed") throw new AppError("not_found");
   await announce(deps, key, outcome.rows);
@@ -111,7 +118,13 @@ export async function submitPrompt(
   return outcome.result;
 }
 
-async function repeated(deps: TurnDeps, key: SessionKey, submission: Submission, fingerprint: string) {
+async function repeated(
+  deps: TurnDeps,
+  key: SessionKey,
+  submission: Submission,
+  fingerprint: string,
+  otherwise = new AppError("busy"),
+) {
   const { tenant_id, session_id } = key;
   const found = await rows(deps.table)
     .entities.idempotency.get({
@@ -120,7 +133,7 @@ async function repeated(deps: TurnDeps, key: SessionKey, submission: Submission,
       request_id: submission.request_id ?? "",
     })
     .go({ consistent: true });
-  if (!found.data) throw new AppError("busy");
+  if (!found.data) throw otherwise;
   if (found.data.fingerprint !== fingerprint) throw new AppError("idempotency_mismatch");
   // The first try may have died between its commit and its wake-up.
   await wake(deps, key);

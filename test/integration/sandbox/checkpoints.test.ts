@@ -25,7 +25,12 @@ afterEach(async () => {
   platform.stop();
 });
 
-const pushTo = (name: string, branch = "ai/work") => ({ url: host.url(name), branch, username: "token", password: "secret" });
+const pushTo = (name: string, branch = "ai/work") => ({
+  url: host.url(name),
+  branch,
+  username: "token",
+  password: "secret",
+});
 
 function project(name: string): { bare: string; base: string } {
   const bare = host.create(name, (worktree) => {
@@ -63,7 +68,11 @@ test("from clone to branch: the workspace, the commit, its pack and manifest, th
   expect(taken).toMatchObject({ error: null, push: { status: "pushed", branch: "ai/work", error: null } });
   const checkpoint = taken.checkpoint;
   if (!checkpoint) throw new Error("no checkpoint");
-  expect(checkpoint).toMatchObject({ parent_commit: base, stat: { files: 4, insertions: 4, deletions: 1 }, pack_is_complete: true });
+  expect(checkpoint).toMatchObject({
+    parent_commit: base,
+    stat: { files: 4, insertions: 4, deletions: 1 },
+    pack_is_complete: true,
+  });
 
   const order = platform.happened;
   expect(order.indexOf("put:pack")).toBeLessThan(order.indexOf("sandbox.checkpoint_taken"));
@@ -71,11 +80,18 @@ test("from clone to branch: the workspace, the commit, its pack and manifest, th
   expect(git(bare, "rev-parse", "ai/work")).toBe(checkpoint.commit);
   expect(git(bare, "rev-parse", "ai/work^{tree}")).toBe(checkpoint.tree);
   expect(git(bare, "diff", "--shortstat", "main", "ai/work")).toBe("4 files changed, 4 insertions(+), 1 deletion(-)");
-  expect(git(bare, "log", "-1", "--format=%an <%ae>%n%B", "ai/work")).toBe("Ada <ada@example.com>\nDo the work\n\nCo-authored-by: Claude <claude@example.com>");
+  expect(git(bare, "log", "-1", "--format=%an <%ae>%n%B", "ai/work")).toBe(
+    "Ada <ada@example.com>\nDo the work\n\nCo-authored-by: Claude <claude@example.com>",
+  );
   expect(git(bare, "fsck", "--full")).not.toMatch(/error|missing/);
-  const manifest = CheckpointManifest.parse(JSON.parse(platform.objects.get(checkpoint.manifest_key)?.toString() ?? ""));
-  const listed = git(bare, "ls-tree", "-r", "-l", "ai/work").split("\n").map((line) => line.split(/\s+/));
-  expect(manifest.files.map(({ path, mode, oid, size }) => [mode, "blob", oid, String(size), path]).sort()).toEqual(listed.sort());
+  const manifest = CheckpointManifest.parse(
+    JSON.parse(platform.objects.get(checkpoint.manifest_key)?.toString() ?? ""),
+  );
+  const listed = git(bare, "ls-tree", "-r", "-l", "ai/work")
+    .split("\n")
+    .map((line) => line.split(/\s+/).join(" "));
+  const ours = manifest.files.map(({ path, mode, oid, size }) => `${mode} blob ${oid} ${size} ${path}`);
+  expect(ours.toSorted()).toEqual(listed.toSorted());
   expect([...host.authorizations]).toEqual([`Basic ${Buffer.from("token:secret").toString("base64")}`]);
 }, 30_000);
 
@@ -91,10 +107,24 @@ test("the second push is one POST; an unchanged workspace makes no checkpoint; a
   expect(second.checkpoint).toMatchObject({ parent_commit: first.checkpoint?.commit, pack_is_complete: false });
   expect(git(bare, "rev-parse", "ai/work")).toBe(second.checkpoint?.commit);
 
-  platform.send({ type: "checkpoint.take", turn_id: "turn_second", message: "x", author: { name: "", email: "" }, co_author: { name: "", email: "" }, push: null });
-  const repeated = await platform.until(() => platform.framesOf("sandbox.checkpoint_taken").filter((frame) => frame.turn_id === "turn_second")[1], "the answer again");
+  platform.send({
+    type: "checkpoint.take",
+    turn_id: "turn_second",
+    message: "x",
+    author: { name: "", email: "" },
+    co_author: { name: "", email: "" },
+    push: null,
+  });
+  const repeated = await platform.until(
+    () => platform.framesOf("sandbox.checkpoint_taken").filter((frame) => frame.turn_id === "turn_second")[1],
+    "the answer again",
+  );
   expect({ ...repeated, frame_id: second.frame_id }).toEqual(second);
-  expect(await platform.takeCheckpoint(pushTo("again"))).toMatchObject({ checkpoint: null, push: { status: "none" }, error: null });
+  expect(await platform.takeCheckpoint(pushTo("again"))).toMatchObject({
+    checkpoint: null,
+    push: { status: "none" },
+    error: null,
+  });
 }, 30_000);
 
 test("a branch that somebody else moved is never forced: the push goes beside it", async () => {
@@ -148,11 +178,18 @@ test("the workspace's own .git does not matter", async () => {
   const { bare } = project("poisoned");
   await startOn("poisoned");
   await platform.runTool("bash", {
-    command: "git init -q . && git config remote.origin.pushurl http://127.0.0.1:9/evil && git config http.corsProxy http://127.0.0.1:9 && echo 'exit 1' > .git/hooks/pre-push; echo x > x",
+    command:
+      "git init -q . && git config remote.origin.pushurl http://127.0.0.1:9/evil && git config http.corsProxy http://127.0.0.1:9 && echo 'exit 1' > .git/hooks/pre-push; echo x > x",
   });
   const taken = await platform.takeCheckpoint(pushTo("poisoned"));
   expect(taken.push.status).toBe("pushed");
-  expect(git(bare, "ls-tree", "-r", "--name-only", "ai/work").split("\n").sort()).toEqual(["README.md", "link.md", "src/old.txt", "src/run.sh", "x"]);
+  expect(git(bare, "ls-tree", "-r", "--name-only", "ai/work").split("\n").sort()).toEqual([
+    "README.md",
+    "link.md",
+    "src/old.txt",
+    "src/run.sh",
+    "x",
+  ]);
 }, 30_000);
 
 test("an upload that fails makes no checkpoint and loses nothing", async () => {
@@ -164,7 +201,11 @@ test("an upload that fails makes no checkpoint and loses nothing", async () => {
   expect(failed).toMatchObject({ checkpoint: null, error: "object storage answered 500" });
   platform.refusePuts = 0;
   const taken = await platform.takeCheckpoint(pushTo("upload"));
-  expect(taken).toMatchObject({ error: null, push: { status: "pushed" }, checkpoint: { stat: { files: 1, insertions: 1, deletions: 0 } } });
+  expect(taken).toMatchObject({
+    error: null,
+    push: { status: "pushed" },
+    checkpoint: { stat: { files: 1, insertions: 1, deletions: 0 } },
+  });
 }, 30_000);
 
 test("a new container restores base and packs, and goes on from there", async () => {
@@ -188,12 +229,20 @@ test("a new container restores base and packs, and goes on from there", async ()
   await platform.start();
   for (const [key, body] of objects) platform.objects.set(key, body);
   task = new SandboxTask();
-  await startOn("restored", { base_commit: base, commit: commits[2] ?? null, pack_urls: keys.map((key) => platform.urlOf(key)) });
+  await startOn("restored", {
+    base_commit: base,
+    commit: commits[2] ?? null,
+    pack_urls: keys.map((key) => platform.urlOf(key)),
+  });
   expect(platform.framesOf("sandbox.ready")[0]).toMatchObject({ restored_commit: commits[2], base_commit: base });
   expect(readFileSync(join(task.workspace, "dir/one"), "utf8")).toBe("3\n");
   await platform.runTool("bash", { command: "echo 4 >> dir/one" });
   const taken = await platform.takeCheckpoint(pushTo("restored"));
-  expect(taken).toMatchObject({ error: null, push: { status: "pushed", branch: "ai/work" }, checkpoint: { parent_commit: commits[2], pack_is_complete: true } });
+  expect(taken).toMatchObject({
+    error: null,
+    push: { status: "pushed", branch: "ai/work" },
+    checkpoint: { parent_commit: commits[2], pack_is_complete: true },
+  });
   expect(git(bare, "rev-list", "--count", `${base}..ai/work`)).toBe("4");
 
   // The complete pack alone, on top of the base, is enough.
@@ -216,22 +265,30 @@ test("an empty workspace without a repository is kept and restored too", async (
 test.each([
   ["a repository that is not there", "missing", "could not be prepared"],
   ["a tree that leads into .git", "hostile", "unsafe path"],
-])("%s fails the preparation, and the tools that waited for it", async (_what, name, reason) => {
-  rmSync(join(host.folder, "hostile.git"), { recursive: true, force: true });
-  const bare = host.create("hostile", (worktree) => {
-    writeFileSync(join(worktree, "x"), "x");
-    git(worktree, "add", "-A");
-    git(worktree, "commit", "-q", "-m", "first");
-  });
-  const blob = git(bare, "rev-parse", "main:x");
-  const inner = execFileSync("git", ["mktree"], { cwd: bare, input: `100644 blob ${blob}\tconfig\n` }).toString().trim();
-  const tree = execFileSync("git", ["mktree"], { cwd: bare, input: `040000 tree ${inner}\t.GIT\n` }).toString().trim();
-  git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", "-m", "hostile", tree));
-  platform.source = { ...emptySource, repo_url: host.url(name), target_branch: "main" };
-  await task.start(platform);
-  await platform.next("sandbox.hello");
-  const call = platform.runTool("bash", { command: "echo never" });
-  expect((await platform.next("sandbox.failed")).message).toContain(reason);
-  expect(await call).toMatchObject({ is_error: true });
-  expect(await task.ended()).toBe(1);
-}, 30_000);
+])(
+  "%s fails the preparation, and the tools that waited for it",
+  async (_what, name, reason) => {
+    rmSync(join(host.folder, "hostile.git"), { recursive: true, force: true });
+    const bare = host.create("hostile", (worktree) => {
+      writeFileSync(join(worktree, "x"), "x");
+      git(worktree, "add", "-A");
+      git(worktree, "commit", "-q", "-m", "first");
+    });
+    const blob = git(bare, "rev-parse", "main:x");
+    const inner = execFileSync("git", ["mktree"], { cwd: bare, input: `100644 blob ${blob}\tconfig\n` })
+      .toString()
+      .trim();
+    const tree = execFileSync("git", ["mktree"], { cwd: bare, input: `040000 tree ${inner}\t.GIT\n` })
+      .toString()
+      .trim();
+    git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", "-m", "hostile", tree));
+    platform.source = { ...emptySource, repo_url: host.url(name), target_branch: "main" };
+    await task.start(platform);
+    await platform.next("sandbox.hello");
+    const call = platform.runTool("bash", { command: "echo never" });
+    expect((await platform.next("sandbox.failed")).message).toContain(reason);
+    expect(await call).toMatchObject({ is_error: true });
+    expect(await task.ended()).toBe(1);
+  },
+  30_000,
+);

@@ -19,7 +19,9 @@ afterEach(async () => {
 
 test.each(["supervisor", "toolbox"])("%s --version", (name) => {
   const main = resolve(import.meta.dirname, `../../../containers/sandbox/src/${name}/main.ts`);
-  const out = execFileSync(process.execPath, ["--import", "tsx", main, "--version"], { env: { PATH: process.env["PATH"] } });
+  const out = execFileSync(process.execPath, ["--import", "tsx", main, "--version"], {
+    env: { PATH: process.env["PATH"] },
+  });
   expect(out.toString()).toBe("0.1.0\n");
 });
 
@@ -54,7 +56,10 @@ test("the token is renewed over the link, and the next link uses the new one", a
   await platform.next("sandbox.renew_token");
   platform.tokenLifeSeconds = 900;
   const renewed = platform.framesOf("sandbox.renew_token").length;
-  await platform.until(() => (platform.framesOf("sandbox.renew_token").length > renewed ? true : undefined), "another renewal");
+  await platform.until(
+    () => (platform.framesOf("sandbox.renew_token").length > renewed ? true : undefined),
+    "another renewal",
+  );
   platform.dropLinks();
   await platform.until(() => platform.authorizations[1], "a reconnect");
   expect(platform.authorizations[1]).toBe("Bearer renewed-1");
@@ -96,21 +101,30 @@ test("files that a process changes are told apart from the assistant's", async (
 
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
-asRoot("two users: private files of the toolbox reach the checkpoint, the supervisor's state stays private", async () => {
-  await task.stop();
-  task = new SandboxTask({ supervisor: 1001, toolbox: 1000 });
-  await task.start(platform);
-  await platform.next("sandbox.ready");
-  await platform.runTool("write", { file_path: "by/tool.txt", content: "tool\n" });
-  await platform.runTool("bash", { command: "id -u; mkdir -m 700 private && echo secret > private/file && chmod 600 private/file && mkdir -p open && echo x > open/y" });
-  const hidden = await platform.runTool("bash", { command: `cat ${task.state}/git/HEAD || ls ${task.state}` });
-  expect(hidden).toMatchObject({ is_error: true });
-  expect(hidden.output).toContain("Permission denied");
-  const first = await platform.takeCheckpoint();
-  expect(first).toMatchObject({ error: null, checkpoint: { stat: { files: 3 } } });
-  await platform.runTool("bash", { command: "echo more >> private/file; echo new > private/other; chmod 600 private/*" });
-  const second = await platform.takeCheckpoint();
-  expect(second).toMatchObject({ error: null, checkpoint: { stat: { files: 2, insertions: 2, deletions: 0 } } });
-  expect(existsSync(join(task.state, "git/HEAD"))).toBe(true);
-  expect(readFileSync(join(task.workspace, "by/tool.txt"), "utf8")).toBe("tool\n");
-}, 30_000);
+asRoot(
+  "two users: private files of the toolbox reach the checkpoint, the supervisor's state stays private",
+  async () => {
+    await task.stop();
+    task = new SandboxTask({ supervisor: 1001, toolbox: 1000 });
+    await task.start(platform);
+    await platform.next("sandbox.ready");
+    await platform.runTool("write", { file_path: "by/tool.txt", content: "tool\n" });
+    await platform.runTool("bash", {
+      command:
+        "id -u; mkdir -m 700 private && echo secret > private/file && chmod 600 private/file && mkdir -p open && echo x > open/y",
+    });
+    const hidden = await platform.runTool("bash", { command: `cat ${task.state}/git/HEAD || ls ${task.state}` });
+    expect(hidden).toMatchObject({ is_error: true });
+    expect(hidden.output).toContain("Permission denied");
+    const first = await platform.takeCheckpoint();
+    expect(first).toMatchObject({ error: null, checkpoint: { stat: { files: 3 } } });
+    await platform.runTool("bash", {
+      command: "echo more >> private/file; echo new > private/other; chmod 600 private/*",
+    });
+    const second = await platform.takeCheckpoint();
+    expect(second).toMatchObject({ error: null, checkpoint: { stat: { files: 2, insertions: 2, deletions: 0 } } });
+    expect(existsSync(join(task.state, "git/HEAD"))).toBe(true);
+    expect(readFileSync(join(task.workspace, "by/tool.txt"), "utf8")).toBe("tool\n");
+  },
+  30_000,
+);

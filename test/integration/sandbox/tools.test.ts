@@ -21,7 +21,12 @@ afterAll(async () => {
 const bash = (command: string, more: Record<string, unknown> = {}) => platform.runTool("bash", { command, ...more });
 
 test("the boot secret is exchanged for a token, the link says who it is, an empty workspace is ready", () => {
-  expect(platform.redeemed).toEqual({ tenant_id: "tenant", session_id: "session", epoch: 1, boot_secret: "boot-secret" });
+  expect(platform.redeemed).toEqual({
+    tenant_id: "tenant",
+    session_id: "session",
+    epoch: 1,
+    boot_secret: "boot-secret",
+  });
   expect(platform.authorizations).toEqual(["Bearer first-token"]);
   expect(platform.frames[0]).toMatchObject({ type: "sandbox.hello", version: "0.1.0", private_ip: "127.0.0.1" });
   expect(platform.framesOf("sandbox.ready")[0]).toMatchObject({ restored_commit: null, base_commit: null });
@@ -52,11 +57,15 @@ test("live output comes while the command runs", async () => {
   const { output, call_id } = await run;
   const live = platform.framesOf("sandbox.tool_output").filter((frame) => frame.call_id === call_id);
   expect(live.map((frame) => frame.text).join("")).toBe(output);
-  expect(live.map((frame) => frame.offset)).toEqual(live.map((_, index) => live.slice(0, index).reduce((sum, frame) => sum + frame.text.length, 0)));
+  expect(live.map((frame) => frame.offset)).toEqual(
+    live.map((_, index) => live.slice(0, index).reduce((sum, frame) => sum + frame.text.length, 0)),
+  );
 });
 
 test("a flood is cut live and inline, and kept whole in object storage up to its cap", async () => {
-  const { output, output_bytes, object_key, call_id, is_error } = await bash("yes 0123456789 | head -c 12000000; echo end");
+  const { output, output_bytes, object_key, call_id, is_error } = await bash(
+    "yes 0123456789 | head -c 12000000; echo end",
+  );
   expect(is_error).toBe(false);
   expect(Buffer.byteLength(output)).toBeLessThanOrEqual(30 * 1024);
   expect(output).toMatch(/^0123456789\n[^]*bytes left out[^]*end$/);
@@ -77,15 +86,21 @@ test("control characters cannot make a frame too large", async () => {
 });
 
 test("the SDK's file tools work, and what they write is open to both users", async () => {
-  expect(await platform.runTool("write", { file_path: "src/new/a.txt", content: "one\ntwo\n" })).toMatchObject({ is_error: false });
+  expect(await platform.runTool("write", { file_path: "src/new/a.txt", content: "one\ntwo\n" })).toMatchObject({
+    is_error: false,
+  });
   expect(statSync(join(task.workspace, "src/new/a.txt")).mode & 0o444).toBe(0o444);
   expect(statSync(join(task.workspace, "src/new")).mode & 0o777).toBe(0o777);
-  expect(await platform.runTool("edit", { file_path: "src/new/a.txt", old_string: "two", new_string: "three" })).toMatchObject({ is_error: false });
+  expect(
+    await platform.runTool("edit", { file_path: "src/new/a.txt", old_string: "two", new_string: "three" }),
+  ).toMatchObject({ is_error: false });
   expect(await platform.runTool("read", { file_path: "src/new/a.txt" })).toMatchObject({ output: "one\nthree\n" });
   expect((await platform.runTool("grep", { pattern: "thr.e" })).output).toContain("a.txt:2:three");
   expect(await platform.runTool("read", { file_path: "../../etc/passwd" })).toMatchObject({ is_error: true });
   expect(await platform.runTool("nonsense", {})).toMatchObject({ is_error: true, output: "there is no tool nonsense" });
-  const changed = await platform.next("sandbox.files_changed", (frame) => frame.changes.some(({ path }) => path === "src/new/a.txt"));
+  const changed = await platform.next("sandbox.files_changed", (frame) =>
+    frame.changes.some(({ path }) => path === "src/new/a.txt"),
+  );
   expect(changed.changes.find(({ path }) => path === "src/new/a.txt")?.kind).toBe("created");
 });
 
@@ -103,13 +118,26 @@ test("the shell's environment holds no secrets, and HOME is outside the workspac
 
 test("input that is too large for a message is fetched", async () => {
   platform.objects.set("input", Buffer.from(JSON.stringify({ command: "echo fetched" })));
-  platform.send({ type: "tool.run", call_id: "by-url", nonce: "n", name: "bash", input: null, input_url: platform.urlOf("input"), timeout_ms: 5000 });
-  expect(await platform.next("sandbox.tool_completed", (frame) => frame.call_id === "by-url")).toMatchObject({ output: "fetched" });
+  platform.send({
+    type: "tool.run",
+    call_id: "by-url",
+    nonce: "n",
+    name: "bash",
+    input: null,
+    input_url: platform.urlOf("input"),
+    timeout_ms: 5000,
+  });
+  expect(await platform.next("sandbox.tool_completed", (frame) => frame.call_id === "by-url")).toMatchObject({
+    output: "fetched",
+  });
 });
 
 test("time-out and cancel end the command, and spare the server of an earlier call", async () => {
   const port = await freePort();
-  writeFileSync(join(task.workspace, "server.mjs"), `import http from "node:http"; http.createServer((q, s) => s.end("hello " + q.url + " " + (q.headers["x-sandbox-preview-key"] ?? "no key"))).listen(${port}, "127.0.0.1", () => console.log("up"));`);
+  writeFileSync(
+    join(task.workspace, "server.mjs"),
+    `import http from "node:http"; http.createServer((q, s) => s.end("hello " + q.url + " " + (q.headers["x-sandbox-preview-key"] ?? "no key"))).listen(${port}, "127.0.0.1", () => console.log("up"));`,
+  );
   const started = await bash(`${process.execPath} server.mjs & echo started`);
   expect(started).toMatchObject({ is_error: false });
   expect((await platform.next("sandbox.port_opened", (frame) => frame.port === port)).port).toBe(port);
@@ -124,7 +152,8 @@ test("time-out and cancel end the command, and spare the server of an earlier ca
   expect(await cancelled).toMatchObject({ is_error: true, output: "bash: cancelled" });
   for (const seconds of ["61.25", "62.25", "63.25"]) await untilRunning(`sleep ${seconds}`, false);
 
-  const preview = (headers: Record<string, string>, path = "/x?y=1") => fetch(`http://127.0.0.1:${task.previewPort}${path}`, { headers });
+  const preview = (headers: Record<string, string>, path = "/x?y=1") =>
+    fetch(`http://127.0.0.1:${task.previewPort}${path}`, { headers });
   const seen = await preview({ "x-sandbox-preview-key": "preview-key", "x-sandbox-port": String(port) });
   expect([seen.status, await seen.text()]).toEqual([200, "hello /x?y=1 no key"]);
   expect((await preview({ "x-sandbox-preview-key": "wrong", "x-sandbox-port": String(port) })).status).toBe(403);
@@ -160,7 +189,15 @@ function commandLineOf(pid: string): string {
 }
 
 test("a repeated run of a completed call sends its result again and does not run it again", async () => {
-  const command = { type: "tool.run", call_id: "once", nonce: "n", name: "bash", input: { command: "echo ran >> count; wc -l < count" }, input_url: null, timeout_ms: 5000 };
+  const command = {
+    type: "tool.run",
+    call_id: "once",
+    nonce: "n",
+    name: "bash",
+    input: { command: "echo ran >> count; wc -l < count" },
+    input_url: null,
+    timeout_ms: 5000,
+  };
   platform.send(command);
   platform.send(command);
   await platform.next("sandbox.tool_completed", (frame) => frame.call_id === "once");
@@ -177,7 +214,10 @@ test("a result that was not acknowledged is sent again on the next link", async 
   platform.unacked.set("sandbox.tool_completed", 1);
   const first = await bash("echo kept");
   platform.dropLinks();
-  const again = await platform.until(() => platform.framesOf("sandbox.tool_completed").filter((frame) => frame.call_id === first.call_id)[1], "the result again");
+  const again = await platform.until(
+    () => platform.framesOf("sandbox.tool_completed").filter((frame) => frame.call_id === first.call_id)[1],
+    "the result again",
+  );
   expect(again).toEqual(first);
   expect(platform.framesOf("sandbox.hello").length).toBeGreaterThanOrEqual(2);
   expect(await bash("echo on")).toMatchObject({ output: "on" });
@@ -187,7 +227,10 @@ test("the toolbox's death ends its calls with an error, and its restart works", 
   const call = bash("echo begun; sleep 4");
   await platform.next("sandbox.tool_output", (frame) => frame.text === "begun");
   task.toolbox?.kill("SIGKILL");
-  expect(await call).toMatchObject({ is_error: true, output: "begun\nthe tool runner was restarted (killed: out of memory?)" });
+  expect(await call).toMatchObject({
+    is_error: true,
+    output: "begun\nthe tool runner was restarted (killed: out of memory?)",
+  });
   const waiting = bash("echo back");
   task.startToolbox();
   expect(await waiting).toMatchObject({ is_error: false, output: "back" });

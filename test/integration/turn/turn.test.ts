@@ -1,7 +1,8 @@
 import { rows } from "../../../shared/data/service.ts";
+import { listCheckpoints } from "../../../shared/domain/checkpoint/checkpoint.ts";
 import { latestContainer } from "../../../shared/domain/container/container.ts";
-import { greet, markReady, type Link } from "../../../shared/domain/container/link.ts";
-import { recordCheckpoint } from "../../../shared/domain/checkpoint/report.ts";
+import { greet, markReady, requireLive, type Link } from "../../../shared/domain/container/link.ts";
+import { recordCheckpoint, recordPush } from "../../../shared/domain/checkpoint/report.ts";
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
 import type { SessionKey, TimelineRow } from "../../../shared/domain/timeline/row.ts";
 import { objectKey } from "../../../shared/domain/timeline/timeline.ts";
@@ -11,7 +12,7 @@ import { submitPrompt } from "../../../shared/domain/turn/turn.ts";
 import { sessionUsage } from "../../../shared/domain/usage/usage.ts";
 import { ModelFailure, type ModelEvent } from "../../../shared/ports/model.ts";
 import { scriptedModel } from "../../support/fakes.ts";
-import { calls, says, startEngine, type Engine } from "../../support/engine.ts";
+import { calls, says, startEngine, usage, type Engine } from "../../support/engine.ts";
 
 let engine: Engine;
 afterEach(() => engine.stop());
@@ -55,7 +56,7 @@ const resultOf = ({ call_id, nonce }: RunCommand, output = "ok") => ({
   duration_ms: 5,
 });
 
-async function report(link: Link, turn_id: string, commit = "a".repeat(40)) {
+async function report(link: Link, turn_id: string, commit = "a".repeat(40), status: "pushed" | "pending" = "pushed") {
   const pack_key = objectKey(link.key, "packs", commit);
   const manifest_key = objectKey(link.key, "manifests", commit);
   await engine.objects.put(pack_key, "pack", "x");
@@ -63,7 +64,7 @@ async function report(link: Link, turn_id: string, commit = "a".repeat(40)) {
   await recordCheckpoint(engine.deps, link, {
     turn_id,
     error: null,
-    push: { status: "pushed", branch: "work", error: null },
+    push: { status, branch: "work", error: null },
     checkpoint: {
       commit,
       parent_commit: null,
@@ -365,4 +366,140 @@ test("the ledger, the session's sum and the month's sum agree", async () => {
   expect(ledger.data).toHaveLength(3);
   expect(sum(month.data)).toBe(sum(ledger.data));
   expect((await sessionUsage(engine.deps.table, key)).input_tokens).toBe(sum(ledger.data));
+});
+
+test("more calls than a step may hold: the rest get a result, and the step is committed", async () => {
+  const ids = Array.from({ length: 90 }, (_, index) => ({ id: `t${index}` }));
+  const model = scriptedModel([() => calls(...ids), () => says("Done.")]);
+  engine = await startEngine(model);
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  expect(await readConversation(engine.deps.table, key)).toMatchObject({ phase: "tools", pending_calls: 32 });
+  const link = await linkUp(key);
+  for (const command of sentTo(link, "tool.run")) await receiveResult(engine.deps, link, resultOf(command));
+  await engine.work();
+  expect(model.requests[1]?.messages.at(-1)?.content).toHaveLength(90);
+});
+
+test("a step that fails again and again ends its turn, and does not ask the model for ever", async () => {
+  const broken = (): Iterable<ModelEvent> => {
+    throw new Error("a bug of ours");
+  };
+  const model = scriptedModel([broken]);
+  engine = await startEngine(model);
+  const key = await engine.session();
+  await ask(key, "Hello");
+  for (let round = 0; round < 10; round += 1) {
+    await engine.work().catch(() => undefined);
+    engine.clock.advance(120_000);
+    await sweep(engine.deps);
+  }
+  expect(model.requests.length).toBeLessThanOrEqual(5);
+  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "error", error: { code: "internal" } } });
+});
+
+test("a repeated prompt has its answer, also while the queue is full", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" })]));
+  const key = await engine.session();
+  const first = await ask(key, "One", "r1");
+  for (let index = 0; index < 10; index += 1) await ask(key, `p${index}`);
+  expect(await ask(key, "One", "r1")).toEqual(first);
+  await expect(ask(key, "Another", "r2")).rejects.toMatchObject({ code: "queue_full" });
+});
+
+test("an answer without calls that wants to go on is followed by another step", async () => {
+  const paused: ModelEvent = {
+    type: "completed",
+    content: [{ type: "text", text: "Wait" }],
+    stopReason: "pause_turn",
+    usage,
+    requestId: null,
+  };
+  const model = scriptedModel([() => [paused], () => [paused], () => says("Done.")]);
+  engine = await startEngine(model);
+  const key = await engine.session();
+  await ask(key, "Hello");
+  await engine.work();
+  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "completed", steps: 3 } });
+  expect(model.requests[2]?.messages.slice(0, 3)).toEqual(model.requests[1]?.messages);
+});
+
+test("a call with a large input is on the timeline as a pointer, and reaches the sandbox whole", async () => {
+  const content = "x".repeat(150_000);
+  engine = await startEngine(
+    scriptedModel([() => calls({ id: "t1", name: "write", input: { file_path: "a", content } }), () => says("Done.")]),
+  );
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const started = (await engine.log(key)).find((row) => row.kind === "event" && row.type === "tool.started");
+  expect(started).toMatchObject({ data: { input: {}, truncated: true } });
+  const link = await linkUp(key);
+  const [command] = sentTo(link, "tool.run") as unknown as { input: null; input_url: string }[];
+  expect(command?.input).toBeNull();
+  const stored = engine.objects.stored.get(String(command?.input_url).replace("https://objects.test/", ""));
+  expect(JSON.parse(Buffer.from(stored ?? []).toString("utf8"))).toEqual({ file_path: "a", content });
+});
+
+test("a link that was replaced while the model spoke: the calls reach the new one", async () => {
+  let reconnect: () => Promise<void> = async () => undefined;
+  const slow = async function* (): AsyncIterable<ModelEvent> {
+    await reconnect();
+    yield* calls({ id: "t2" });
+  };
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), slow]));
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  reconnect = async () => {
+    engine.sockets.fate.set(link.connectionId, "gone");
+    await greet(engine.deps, { ...link, connectionId: "link-again" }, { frame_id: "f9", private_ip: null });
+  };
+  const [call] = sentTo(link, "tool.run");
+  if (!call) throw new Error("no call");
+  await receiveResult(engine.deps, link, resultOf(call));
+  await engine.work();
+  expect(sentTo({ ...link, connectionId: "link-again" }, "tool.run").map(({ call_id }) => call_id)).toEqual(["t2"]);
+});
+
+test("a push that went through late is marked, whichever checkpoint it was", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
+  const key = await engine.session();
+  const { turn_id } = await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  const [call] = sentTo(link, "tool.run");
+  if (!call) throw new Error("no call");
+  await receiveResult(engine.deps, link, resultOf(call));
+  await engine.work();
+  await report(link, turn_id, "a".repeat(40), "pending");
+  await report(link, turn_id, "b".repeat(40), "pending");
+  await recordPush(engine.deps, link, { commit: "a".repeat(40), branch: "work" });
+  await recordPush(engine.deps, link, { commit: "a".repeat(40), branch: "work" });
+  const { data } = await listCheckpoints(engine.deps.table, key, { limit: 10, cursor: null });
+  expect(data.map(({ number, push_status }) => [number, push_status])).toEqual([
+    [2, "pending"],
+    [1, "pushed"],
+  ]);
+  expect(names(await engine.log(key)).filter((name) => name === "checkpoint.pushed")).toHaveLength(1);
+});
+
+test("a fenced sandbox is told to stop", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" })]));
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  await rows(engine.deps.table)
+    .entities.container.patch({ ...link.key, epoch: link.epoch })
+    .set({ status: "lost" })
+    .go();
+  const again = { ...link, connectionId: "old-one" };
+  await expect(greet(engine.deps, again, { frame_id: "f", private_ip: null })).rejects.toMatchObject({
+    code: "conflict",
+  });
+  expect(sentTo(again, "stop")).toHaveLength(1);
+  await expect(requireLive(engine.deps, link)).rejects.toMatchObject({ code: "conflict" });
 });

@@ -47,6 +47,7 @@ const conversation = {
   head: 0,
   pending_calls: 0,
   queue: [],
+  attempts: 0,
   waiting_since: 0,
   losses: 0,
   epoch: 0,

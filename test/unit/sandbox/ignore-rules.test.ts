@@ -11,9 +11,46 @@ execFileSync("git", ["init", "-q", folder]);
 writeFileSync(join(folder, ".git/info/exclude"), "node_modules/\n");
 
 const paths = [
-  "a.log", "b.log", "src/a.log", "src/deep/a.log", "src/deep/x", "build/x", "src/build/x.js", "foo/bar/baz", "foo/bar2", "x/foo/bar", "node_modules/p/i.js",
-  "src/node_modules/q", "#hash", "!bang", "spaced ", "a b", "file1", "fileA", "file-", "docs/a/b/c.md", "docs/c.md", "a/b", "a/x/b", "a/x/y/b", "abc", "abcd",
-  "[x]", "star*", "src/keep.log", "sub/own.txt", "sub/deep/own.txt", "sub/not.txt", "trailing", "b/a", "b/b/a.log", "deep/foo", "a/c", "ac", "axc", "foofoo",
+  "a.log",
+  "b.log",
+  "src/a.log",
+  "src/deep/a.log",
+  "src/deep/x",
+  "build/x",
+  "src/build/x.js",
+  "foo/bar/baz",
+  "foo/bar2",
+  "x/foo/bar",
+  "node_modules/p/i.js",
+  "src/node_modules/q",
+  "#hash",
+  "!bang",
+  "spaced ",
+  "a b",
+  "file1",
+  "fileA",
+  "file-",
+  "docs/a/b/c.md",
+  "docs/c.md",
+  "a/b",
+  "a/x/b",
+  "a/x/y/b",
+  "abc",
+  "abcd",
+  "[x]",
+  "star*",
+  "src/keep.log",
+  "sub/own.txt",
+  "sub/deep/own.txt",
+  "sub/not.txt",
+  "trailing",
+  "b/a",
+  "b/b/a.log",
+  "deep/foo",
+  "a/c",
+  "ac",
+  "axc",
+  "foofoo",
 ];
 for (const path of paths) {
   mkdirSync(join(folder, dirname(path)), { recursive: true });
@@ -49,10 +86,54 @@ function compare(files: Record<string, string>): void {
 }
 
 test.each([
-  ["*.log"], ["*.log\n!keep.log"], ["build/"], ["/build"], ["/a.log"], ["src/*.log"], ["src/**/a.log"], ["**/a.log"], ["**/foo/bar"], ["foo/**"], ["a/**/b"],
-  ["docs/**/*.md"], ["file[0-9]"], ["file[!0-9]"], ["file[^a-z]"], ["file[[:digit:]]"], ["file[a-]"], ["file[-a1]"], ["\\#hash"], ["\\!bang"], ["# comment\na"], ["spaced\\ "], ["trailing   "],
-  ["a b"], ["?bc"], ["abc*"], ["*"], ["/*\n!/src"], ["*\n!*/\n!*.log"], ["src\n!src/keep.log"], ["foo/bar"], ["\\[x\\]"], ["star\\*"], ["a\r\nabc\r\n"], ["["], ["src/"], ["!build\nbuild"], ["**"], ["deep"],
-  ["a**c"], ["**foo"], ["foo**"], ["a/"], ["/"], ["docs/*"], ["docs/*/b"], ["\\a"], ["abc\\"],
+  ["*.log"],
+  ["*.log\n!keep.log"],
+  ["build/"],
+  ["/build"],
+  ["/a.log"],
+  ["src/*.log"],
+  ["src/**/a.log"],
+  ["**/a.log"],
+  ["**/foo/bar"],
+  ["foo/**"],
+  ["a/**/b"],
+  ["docs/**/*.md"],
+  ["file[0-9]"],
+  ["file[!0-9]"],
+  ["file[^a-z]"],
+  ["file[[:digit:]]"],
+  ["file[a-]"],
+  ["file[-a1]"],
+  ["\\#hash"],
+  ["\\!bang"],
+  ["# comment\na"],
+  ["spaced\\ "],
+  ["trailing   "],
+  ["a b"],
+  ["?bc"],
+  ["abc*"],
+  ["*"],
+  ["/*\n!/src"],
+  ["*\n!*/\n!*.log"],
+  ["src\n!src/keep.log"],
+  ["foo/bar"],
+  ["\\[x\\]"],
+  ["star\\*"],
+  ["a\r\nabc\r\n"],
+  ["["],
+  ["src/"],
+  ["!build\nbuild"],
+  ["**"],
+  ["deep"],
+  ["a**c"],
+  ["**foo"],
+  ["foo**"],
+  ["a/"],
+  ["/"],
+  ["docs/*"],
+  ["docs/*/b"],
+  ["\\a"],
+  ["abc\\"],
 ])("rules %j are read as git reads them", (text) => compare({ "": text }));
 
 test("a deeper .gitignore overrules one above it", () => {
@@ -61,11 +142,28 @@ test("a deeper .gitignore overrules one above it", () => {
 });
 
 test("random rules are read as git reads them", () => {
-  const piece = fc.constantFrom("a", "b", "foo", "bar", "src", "deep", "*", "**", "?", "*.log", "a.log", "[ab]", "build");
+  const piece = fc.constantFrom(
+    "a",
+    "b",
+    "foo",
+    "bar",
+    "src",
+    "deep",
+    "*",
+    "**",
+    "?",
+    "*.log",
+    "a.log",
+    "[ab]",
+    "build",
+  );
   const pattern = fc
     .tuple(fc.constantFrom("", "!", "/"), fc.array(piece, { minLength: 1, maxLength: 3 }), fc.constantFrom("", "/"))
     .map(([before, pieces, after]) => before + pieces.join("/") + after);
-  fc.assert(fc.property(fc.array(pattern, { maxLength: 4 }), (rules) => compare({ "": rules.join("\n") })), { numRuns: 300 });
+  fc.assert(
+    fc.property(fc.array(pattern, { maxLength: 4 }), (rules) => compare({ "": rules.join("\n") })),
+    { numRuns: 300 },
+  );
 });
 
 test("node_modules is left out even without a rule", () => {

@@ -134,10 +134,18 @@ test("any sequence of changes ends in git's tree", async () => {
     fc.record({ do: fc.constant("write" as const), path, to: fc.constantFrom("1", "22", "") }),
     fc.record({ do: fc.constant("remove" as const), path, to: fc.constant("") }),
     fc.record({ do: fc.constant("move" as const), path, to: path }),
-    fc.record({ do: fc.constant("ignore" as const), path: fc.constantFrom("", "d/"), to: fc.constantFrom("*.log\n", "e/\n", "") }),
+    fc.record({
+      do: fc.constant("ignore" as const),
+      path: fc.constantFrom("", "d/"),
+      to: fc.constantFrom("*.log\n", "e/\n", ""),
+    }),
     fc.record({ do: fc.constant("snapshot" as const), path, to: fc.constant("") }),
   );
-  const act = { write: "mkdir -p $(dirname P) && printf T > P", remove: "rm -rf P", move: "mkdir -p $(dirname T) && mv -T P T" };
+  const act = {
+    write: "mkdir -p $(dirname P) && printf T > P",
+    remove: "rm -rf P",
+    move: "mkdir -p $(dirname T) && mv -T P T",
+  };
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 14 }), async (steps) => {
       for (const { do: what, path: at, to } of steps) {

@@ -2,12 +2,21 @@ import { createHash, randomUUID } from "node:crypto";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import WebSocket, { WebSocketServer } from "ws";
-import { SandboxFrame, type SandboxFrameType, type WorkspaceSource } from "../../../../shared/protocol/sandbox-frame.ts";
+import {
+  SandboxFrame,
+  type SandboxFrameType,
+  type WorkspaceSource,
+} from "../../../../shared/protocol/sandbox-frame.ts";
 
 type FrameOf<T extends SandboxFrameType> = Extract<SandboxFrame, { type: T }>;
 
 export const emptySource: WorkspaceSource = {
-  repo_url: null, target_branch: null, base_commit: null, branch: null, commit: null, pack_urls: [],
+  repo_url: null,
+  target_branch: null,
+  base_commit: null,
+  branch: null,
+  commit: null,
+  pack_urls: [],
 };
 
 /** The platform's side of the protocol, over a real HTTP server and WebSocket: tokens, the link, object storage. */
@@ -39,7 +48,9 @@ export class FakePlatform {
       this.authorizations.push(String(request.headers.authorization));
       if (this.refuseWith) return void socket.end(`HTTP/1.1 ${this.refuseWith} No\r\nContent-Length: 0\r\n\r\n`);
       if (request.headers["sec-websocket-protocol"] !== "sandbox.v1") return void socket.destroy();
-      this.#sockets.handleUpgrade(request, socket, head, (link) => link.on("message", (data) => this.#receive(link, data as Buffer)));
+      this.#sockets.handleUpgrade(request, socket, head, (link) =>
+        link.on("message", (data) => this.#receive(link, data as Buffer)),
+      );
     });
   }
 
@@ -67,7 +78,8 @@ export class FakePlatform {
   }
 
   send(command: Record<string, unknown>): void {
-    for (const link of this.#sockets.clients) if (link.readyState === WebSocket.OPEN) link.send(JSON.stringify(command));
+    for (const link of this.#sockets.clients)
+      if (link.readyState === WebSocket.OPEN) link.send(JSON.stringify(command));
   }
 
   framesOf<T extends SandboxFrameType>(type: T): FrameOf<T>[] {
@@ -75,8 +87,13 @@ export class FakePlatform {
   }
 
   /** The first frame of a type that fits, waiting for it. */
-  async next<T extends SandboxFrameType>(type: T, fits: (frame: FrameOf<T>) => boolean = () => true, withinMs = 15_000): Promise<FrameOf<T>> {
-    const failed = (): string | undefined => (type === "sandbox.ready" ? this.framesOf("sandbox.failed")[0]?.message : undefined);
+  async next<T extends SandboxFrameType>(
+    type: T,
+    fits: (frame: FrameOf<T>) => boolean = () => true,
+    withinMs = 15_000,
+  ): Promise<FrameOf<T>> {
+    const failed = (): string | undefined =>
+      type === "sandbox.ready" ? this.framesOf("sandbox.failed")[0]?.message : undefined;
     const found = await this.until(() => this.framesOf(type).find(fits) ?? failed(), type, withinMs);
     if (typeof found === "string") throw new Error(found);
     return found;
@@ -84,7 +101,10 @@ export class FakePlatform {
 
   until<T>(look: () => T | undefined, what: string, withinMs = 15_000): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => (this.#listeners.delete(check), reject(new Error(`waited for ${what}`))), withinMs);
+      const timer = setTimeout(
+        () => (this.#listeners.delete(check), reject(new Error(`waited for ${what}`))),
+        withinMs,
+      );
       const check = (): void => {
         const found = look();
         if (found === undefined) return;
@@ -98,14 +118,32 @@ export class FakePlatform {
   }
 
   /** Runs a tool to its end. */
-  async runTool(name: string, input: Record<string, unknown>, timeoutMs = 20_000): Promise<FrameOf<"sandbox.tool_completed">> {
+  async runTool(
+    name: string,
+    input: Record<string, unknown>,
+    timeoutMs = 20_000,
+  ): Promise<FrameOf<"sandbox.tool_completed">> {
     const call_id = `call_${randomUUID()}`;
-    this.send({ type: "tool.run", call_id, nonce: `nonce-${call_id}`, name, input, input_url: null, timeout_ms: timeoutMs });
+    this.send({
+      type: "tool.run",
+      call_id,
+      nonce: `nonce-${call_id}`,
+      name,
+      input,
+      input_url: null,
+      timeout_ms: timeoutMs,
+    });
     return this.next("sandbox.tool_completed", (frame) => frame.call_id === call_id);
   }
 
-  async takeCheckpoint(push: Record<string, unknown> | null = null, turnId = `turn_${randomUUID()}`): Promise<FrameOf<"sandbox.checkpoint_taken">> {
-    const [author, co_author] = [{ name: "Ada", email: "ada@example.com" }, { name: "Claude", email: "claude@example.com" }];
+  async takeCheckpoint(
+    push: Record<string, unknown> | null = null,
+    turnId = `turn_${randomUUID()}`,
+  ): Promise<FrameOf<"sandbox.checkpoint_taken">> {
+    const [author, co_author] = [
+      { name: "Ada", email: "ada@example.com" },
+      { name: "Claude", email: "claude@example.com" },
+    ];
     this.send({ type: "checkpoint.take", turn_id: turnId, message: "Do the work", author, co_author, push });
     return this.next("sandbox.checkpoint_taken", (frame) => frame.turn_id === turnId);
   }
@@ -128,16 +166,26 @@ export class FakePlatform {
 
   #welcome(frame_id: string): Record<string, unknown> {
     return {
-      type: "welcome", frame_id, session_id: "session", epoch: 1, source: this.source, preview_key: this.previewKey,
+      type: "welcome",
+      frame_id,
+      session_id: "session",
+      epoch: 1,
+      source: this.source,
+      preview_key: this.previewKey,
       idle_stop_seconds: this.idleStopSeconds,
     };
   }
 
   #resultOf(frame: SandboxFrame): Record<string, unknown> {
-    if (frame.type === "sandbox.renew_token") return { token: `renewed-${this.authorizations.length}`, expires_in: this.tokenLifeSeconds };
+    if (frame.type === "sandbox.renew_token")
+      return { token: `renewed-${this.authorizations.length}`, expires_in: this.tokenLifeSeconds };
     if (frame.type !== "sandbox.upload_request") return {};
     const key = `${frame.purpose}-${frame.sha256}`;
-    return { key, url: this.urlOf(key), headers: { "content-length": String(frame.length), "if-none-match": "*", "x-sha256": frame.sha256 } };
+    return {
+      key,
+      url: this.urlOf(key),
+      headers: { "content-length": String(frame.length), "if-none-match": "*", "x-sha256": frame.sha256 },
+    };
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -9,8 +9,24 @@ import { gunzipSync } from "node:zlib";
 const quiet = { PATH: process.env["PATH"], HOME: tmpdir(), GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" };
 
 export function git(cwd: string, ...args: string[]): string {
-  const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always"];
-  return execFileSync("git", [...identity, ...args], { cwd, env: quiet, stdio: ["ignore", "pipe", "pipe"], maxBuffer: 1e9 }).toString().trim();
+  const identity = [
+    "-c",
+    "user.name=Test",
+    "-c",
+    "user.email=test@example.com",
+    "-c",
+    "init.defaultBranch=main",
+    "-c",
+    "protocol.file.allow=always",
+  ];
+  return execFileSync("git", [...identity, ...args], {
+    cwd,
+    env: quiet,
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 1e9,
+  })
+    .toString()
+    .trim();
 }
 
 /** Repositories served by the real `git http-backend`. */
@@ -61,8 +77,14 @@ export class GitHost {
     const body = Buffer.concat(parts);
     const backend = spawn("git", ["http-backend"], {
       env: {
-        ...quiet, GIT_PROJECT_ROOT: this.folder, GIT_HTTP_EXPORT_ALL: "1", PATH_INFO: pathname, QUERY_STRING: search.slice(1),
-        REQUEST_METHOD: request.method, CONTENT_TYPE: request.headers["content-type"] ?? "", REMOTE_USER: "test",
+        ...quiet,
+        GIT_PROJECT_ROOT: this.folder,
+        GIT_HTTP_EXPORT_ALL: "1",
+        PATH_INFO: pathname,
+        QUERY_STRING: search.slice(1),
+        REQUEST_METHOD: request.method,
+        CONTENT_TYPE: request.headers["content-type"] ?? "",
+        REMOTE_USER: "test",
       },
       stdio: ["pipe", "pipe", "ignore"],
     });
@@ -76,7 +98,11 @@ export class GitHost {
 
 function answer(response: ServerResponse, cgi: Buffer): void {
   const end = cgi.indexOf("\r\n\r\n");
-  const headers = cgi.subarray(0, end).toString().split("\r\n").map((line) => line.split(": ") as [string, string]);
+  const headers = cgi
+    .subarray(0, end)
+    .toString()
+    .split("\r\n")
+    .map((line) => line.split(": ") as [string, string]);
   const status = Number(headers.find(([name]) => name === "Status")?.[1].split(" ")[0] ?? 200);
   response.writeHead(status, Object.fromEntries(headers.filter(([name]) => name !== "Status")));
   response.end(cgi.subarray(end + 4));

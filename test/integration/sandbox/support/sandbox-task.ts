@@ -96,7 +96,13 @@ export class SandboxTask {
   #run(name: "supervisor" | "toolbox", variables: Record<string, string>): ChildProcess {
     const child = spawn(process.execPath, ["--import", "tsx", join(source, name, "main.ts")], {
       cwd: resolve(source, "../../.."),
-      env: { PATH: process.env["PATH"], HOME: this.folder, WORKSPACE_DIR: this.workspace, SOCKET_DIR: this.sockets, ...variables },
+      env: {
+        PATH: process.env["PATH"],
+        HOME: this.folder,
+        WORKSPACE_DIR: this.workspace,
+        SOCKET_DIR: this.sockets,
+        ...variables,
+      },
       ...(this.#users ? { uid: this.#users[name], gid: this.#users[name] } : {}),
       stdio: ["ignore", "ignore", "pipe"],
     });

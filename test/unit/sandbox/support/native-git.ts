@@ -21,7 +21,13 @@ export class NativeGit {
 
   run(...args: string[]): string {
     const where = { GIT_DIR: this.gitdir, GIT_WORK_TREE: this.workspace };
-    return execFileSync("git", [...identity, ...args], { cwd: this.workspace, env: { ...quiet, ...where }, maxBuffer: 1e9 }).toString().trim();
+    return execFileSync("git", [...identity, ...args], {
+      cwd: this.workspace,
+      env: { ...quiet, ...where },
+      maxBuffer: 1e9,
+    })
+      .toString()
+      .trim();
   }
 
   /** The tree that git makes of the workspace now. */
@@ -36,5 +42,8 @@ export class NativeGit {
 }
 
 export function fsck(gitdir: string): string {
-  return execFileSync("git", ["fsck", "--full", "--strict"], { env: { ...quiet, GIT_DIR: gitdir }, stdio: ["ignore", "pipe", "pipe"] }).toString();
+  return execFileSync("git", ["fsck", "--full", "--strict"], {
+    env: { ...quiet, GIT_DIR: gitdir },
+    stdio: ["ignore", "pipe", "pipe"],
+  }).toString();
 }

@@ -15,7 +15,9 @@ export interface OpenWorkspace {
 }
 
 /** A watched, empty workspace on disk. */
-export async function openWorkspace(share: (paths: string[]) => Promise<void> = async () => undefined): Promise<OpenWorkspace> {
+export async function openWorkspace(
+  share: (paths: string[]) => Promise<void> = async () => undefined,
+): Promise<OpenWorkspace> {
   const folder = mkdtempSync(join(tmpdir(), "workspace-"));
   const path = join(folder, "workspace");
   mkdirSync(path);
@@ -32,7 +34,12 @@ export async function openWorkspace(share: (paths: string[]) => Promise<void> = 
     share,
   });
   workspace.watch();
-  return { path, workspace, events, close: () => (workspace.close(), rmSync(folder, { recursive: true, force: true })) };
+  return {
+    path,
+    workspace,
+    events,
+    close: () => (workspace.close(), rmSync(folder, { recursive: true, force: true })),
+  };
 }
 
 /** Takes a snapshot and makes it the last one; its tree. */
