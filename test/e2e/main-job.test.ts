@@ -109,9 +109,11 @@ test("sessions and their history survive a restart; the next prompt goes on wher
   await socket.ask({ type: "session.subscribe", session_id: session.id });
   await runTurn(socket, session.id, "rehearsal: tools 4");
   await socket.close();
+  // A session keeps the address of its repository.
+  const gitPort = Number(new URL(local.platform.gitHostUrl).port);
   await local.platform.stop();
 
-  local = { ...local, ...(await startLocalPlatform({ stateDir: local.stateDir })) };
+  local = { ...local, ...(await startLocalPlatform({ stateDir: local.stateDir, gitPort })) };
   const again = new ApiClient(local.platform.httpUrl);
   again.signIn(
     await again.call<TokenAnswer>("POST", "/auth/login", { email: person.email, password: person.password }),

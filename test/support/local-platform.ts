@@ -10,13 +10,16 @@ import { randomIds } from "../../shared/adapters/random-ids.ts";
 const root = resolve(import.meta.dirname, "../..");
 
 /** The whole one-machine platform, as `npm start` runs it, on free ports and with a state of its own. */
-export async function startLocalPlatform(options: { stateDir?: string; scheduleScale?: number } = {}) {
+export async function startLocalPlatform(
+  options: { stateDir?: string; scheduleScale?: number; gitPort?: number } = {},
+) {
   const prepared = await prepare({ root, directory: join(root, "dist/test-assembly"), hasModelKey: false });
   const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), "sandbox-e2e-"));
   const lines: string[] = [];
   const platform = await startPlatform({
     ...prepared,
     stateDir,
+    ports: { git: options.gitPort ?? 0 },
     model: "rehearsal",
     log: (line) => lines.push(line),
     scheduleScale: options.scheduleScale ?? 1,

@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import { join } from "node:path";
+import { deflateSync, inflateSync } from "node:zlib";
+import { indexPack, init, readObject, setConfig, writeRef } from "isomorphic-git";
+import { errorCode } from "../workspace/open-folder.ts";
+import { type PackPart, packEntry } from "./pack.ts";
+
+export type ObjectType = "blob" | "tree" | "commit";
+
+const checkpointRef = "refs/heads/checkpoint";
+
+export function objectId(type: ObjectType, body: Buffer): string {
+  return createHash("sha1").update(`${type} ${body.length}\0`).update(body).digest("hex");
+}
+
+/** The supervisor's private git dir: people's code cannot reach it, and the workspace's own `.git` does not matter. */
+export class ObjectStore {
+  readonly gitdir: string;
+  /** isomorphic-git's memory of pack indexes; without it each read parses them anew. */
+  readonly cache: object = {};
+  /** Objects above the base that are in a pack already, or will be in the next. */
+  readonly #known = new Set<string>();
+  readonly #loose = new Set<string>();
+  #added: PackPart & { entries: Buffer[] } = { oids: [], bytes: Buffer.alloc(0), entries: [] };
+
+  constructor(gitdir: string) {
+    this.gitdir = gitdir;
+  }
+
+  async create(): Promise<void> {
+    await fs.promises.rm(this.gitdir, { recursive: true, force: true });
+    await fs.promises.mkdir(this.gitdir, { recursive: true, mode: 0o700 });
+    await init({ fs, gitdir: this.gitdir, bare: true, defaultBranch: "checkpoint" });
+    // isomorphic-git does not fetch without one.
+    await setConfig({
+      fs,
+      gitdir: this.gitdir,
+      path: "remote.origin.fetch",
+      value: "+refs/heads/*:refs/remotes/origin/*",
+    });
+  }
+
+  /** Writes an object, and keeps it for the next pack, unless an earlier pack has it. */
+  put(type: ObjectType, body: Buffer): string {
+    const oid = objectId(type, body);
+    if (this.#known.has(oid)) return oid;
+    this.#writeLoose(oid, Buffer.concat([Buffer.from(`${type} ${body.length}\0`), body]));
+    this.#known.add(oid);
+    this.#added.oids.push(oid);
+    this.#added.entries.push(packEntry(type, body));
+    return oid;
+  }
+
+  /** What was put since the last call. */
+  takeAdded(): PackPart {
+    const { oids, entries } = this.#added;
+    this.#added = { oids: [], bytes: Buffer.alloc(0), entries: [] };
+    return { oids, bytes: Buffer.concat(entries) };
+  }
+
+  /** These went into no pack: put again, they are new again. */
+  forget(oids: string[]): void {
+    for (const oid of oids) this.#known.delete(oid);
+  }
+
+  async read(oid: string): Promise<{ type: string; body: Buffer }> {
+    if (this.#loose.has(oid)) return this.#readLoose(oid);
+    const found = await readObject({ fs, gitdir: this.gitdir, oid, format: "content", cache: this.cache });
+    return { type: found.type, body: Buffer.from(found.object as Uint8Array) };
+  }
+
+  async has(oid: string): Promise<boolean> {
+    return this.read(oid).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Adds an earlier checkpoint's pack; the ids of its objects. */
+  async addPack(pack: Buffer): Promise<string[]> {
+    const filepath = join("objects", "pack", `pack-${pack.subarray(-20).toString("hex")}.pack`);
+    await fs.promises.mkdir(join(this.gitdir, "objects", "pack"), { recursive: true });
+    await fs.promises.writeFile(join(this.gitdir, filepath), pack);
+    const { oids } = await indexPack({ fs, dir: this.gitdir, gitdir: this.gitdir, filepath, cache: this.cache });
+    for (const oid of oids) this.#known.add(oid);
+    return oids;
+  }
+
+  async setHead(commit: string): Promise<void> {
+    await writeRef({ fs, gitdir: this.gitdir, ref: checkpointRef, value: commit, force: true });
+  }
+
+  #readLoose(oid: string): { type: string; body: Buffer } {
+    const wrapped = inflateSync(fs.readFileSync(join(this.gitdir, "objects", oid.slice(0, 2), oid.slice(2))));
+    const end = wrapped.indexOf(0);
+    return { type: wrapped.toString("latin1", 0, wrapped.indexOf(0x20)), body: wrapped.subarray(end + 1) };
+  }
+
+  #writeLoose(oid: string, wrapped: Buffer): void {
+    const folder = join(this.gitdir, "objects", oid.slice(0, 2));
+    const path = join(folder, oid.slice(2));
+    const object = deflateSync(wrapped, { level: 1 });
+    this.#loose.add(oid);
+    try {
+      fs.writeFileSync(path, object, { flag: "wx", mode: 0o444 });
+    } catch (error) {
+      if (errorCode(error) === "EEXIST") return;
+      if (errorCode(error) !== "ENOENT") throw error;
+      fs.mkdirSync(folder, { recursive: true });
+      fs.writeFileSync(path, object, { mode: 0o444 });
+    }
+  }
+}

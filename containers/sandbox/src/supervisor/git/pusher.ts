@@ -1,0 +1,145 @@
+import type { PushOutcome, PushTarget } from "../../../../../shared/protocol/sandbox-frame.ts";
+import { log, messageOf } from "../../log.ts";
+import { backOffMs } from "../platform/back-off.ts";
+import type { History } from "./history.ts";
+import { StaleBranch, discoverBranches, noCommit, sendPack } from "./receive-pack.ts";
+
+interface PusherOptions {
+  history: History;
+  random: () => number;
+  /** A commit that had been announced as pending has arrived. */
+  onPushed: (commit: string, branch: string) => void;
+}
+
+interface Tip {
+  url: string;
+  asked: string;
+  branch: string;
+  commit: string;
+}
+
+/** What a checkpoint waits for; the push itself may go on behind it. */
+const waitMs = 6000;
+const sendTimeoutMs = 60_000;
+const maxBranchTries = 20;
+const retries = { baseMs: 2000, mostMs: 120_000 };
+const maxRetries = 30;
+
+/** Moves the session's branch to the newest checkpoint. Never forces, never fails a turn: what fails is tried again. */
+export class Pusher {
+  readonly #options: PusherOptions;
+  readonly #stop = new AbortController();
+  #target: PushTarget | null = null;
+  #tip: Tip | null = null;
+  #queue: Promise<unknown> = Promise.resolve();
+  #pending = new Set<string>();
+  #attempt = 0;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(options: PusherOptions) {
+    this.#options = options;
+  }
+
+  /** True where an earlier push has not arrived. */
+  get isBehind(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** Pushes the head, waits a bounded time. The credential stays in memory for the retries. */
+  async push(target: PushTarget): Promise<PushOutcome> {
+    const commit = this.#options.history.head;
+    if (commit === null || commit === this.#options.history.base) return { status: "none", branch: null, error: null };
+    this.#target = target;
+    this.#attempt = 0;
+    clearTimeout(this.#retry);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<PushOutcome>((resolve) => {
+      timer = setTimeout(() => resolve(this.#pend(commit, `no answer in ${waitMs} ms`)), waitMs);
+    });
+    const outcome = await Promise.race([this.#try(commit), late]);
+    clearTimeout(timer);
+    return outcome;
+  }
+
+  close(): void {
+    this.#stop.abort();
+    clearTimeout(this.#retry);
+  }
+
+  async #try(commit: string): Promise<PushOutcome> {
+    const done = this.#queue.then(() => this.#pushHead());
+    this.#queue = done.catch(() => undefined);
+    try {
+      const branch = await done;
+      this.#arrived(branch, commit);
+      return { status: "pushed", branch, error: null };
+    } catch (error) {
+      this.#retryLater();
+      return this.#pend(commit, messageOf(error));
+    }
+  }
+
+  #pend(commit: string, error: string): PushOutcome {
+    this.#pending.add(commit);
+    return { status: "pending", branch: null, error: error.slice(0, 500) };
+  }
+
+  #arrived(branch: string, commit: string): void {
+    const announced = [...this.#pending];
+    this.#pending.clear();
+    this.#attempt = 0;
+    for (const pending of announced) this.#options.onPushed(pending, branch);
+    log("pushed", { commit, branch });
+  }
+
+  #retryLater(): void {
+    clearTimeout(this.#retry);
+    if (this.#attempt >= maxRetries || this.#stop.signal.aborted) return;
+    const inMs = retries.baseMs / 2 + backOffMs(this.#attempt, this.#options.random, retries);
+    this.#attempt += 1;
+    this.#retry = setTimeout(() => {
+      const head = this.#options.history.head;
+      if (head && this.isBehind) void this.#try(head);
+    }, inMs);
+  }
+
+  /** The branch that now is at the head. With what the last push left the first request is the push itself. */
+  async #pushHead(): Promise<string> {
+    const target = this.#target;
+    if (!target) throw new Error("nowhere to push to");
+    const tip = this.#tip;
+    if (tip && tip.url === target.url && tip.asked === target.branch) {
+      try {
+        return await this.#update(target, tip.branch, tip.commit);
+      } catch (error) {
+        if (!(error instanceof StaleBranch)) throw error;
+      }
+    }
+    this.#tip = null;
+    const branches = await discoverBranches(target, this.#stop.signal);
+    return this.#update(target, ...this.#freeBranch(target.branch, branches));
+  }
+
+  /** The asked branch, or where it holds what is not ours, the first of `<branch>-2`, `<branch>-3`... that does not. */
+  #freeBranch(asked: string, branches: Map<string, string>): [branch: string, tip: string] {
+    for (let number = 1; number <= maxBranchTries; number += 1) {
+      const branch = number === 1 ? asked : `${asked}-${number}`;
+      const tip = branches.get(branch);
+      if (tip === undefined) return [branch, noCommit];
+      if (this.#options.history.includes(tip)) return [branch, tip];
+    }
+    throw new Error(`no free branch beside ${asked}`);
+  }
+
+  async #update(target: PushTarget, branch: string, from: string): Promise<string> {
+    const { history } = this.#options;
+    const to = history.head;
+    if (to === null) throw new Error("nothing to push");
+    if (from !== to) {
+      const pack = await history.packAfter(from === noCommit ? null : from);
+      await sendPack(target, { branch, from, to, pack }, sendTimeoutMs, this.#stop.signal);
+    }
+    this.#tip = { url: target.url, asked: target.branch, branch, commit: to };
+    return branch;
+  }
+}

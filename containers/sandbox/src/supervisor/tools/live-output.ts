@@ -1,0 +1,71 @@
+import {
+  maxLiveToolOutputBytes,
+  maxToolOutputFrameBytes,
+  toolOutputIntervalMs,
+} from "../../../../../shared/protocol/limits.ts";
+
+export interface OutputFrame {
+  /** UTF-16 units from the start of the call's output, so that a reader sees a gap. */
+  offset: number;
+  text: string;
+}
+
+/**
+ * A call's output while it runs: the first frame at once, then one each interval. Where more came than fits, the
+ * newest is shown and the offset jumps. The result itself is whole; this is for people who watch.
+ */
+export class LiveOutput {
+  readonly #send: (frame: OutputFrame) => void;
+  #pending = "";
+  #offset = 0;
+  #sentBytes = 0;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(send: (frame: OutputFrame) => void) {
+    this.#send = send;
+  }
+
+  push(text: string): void {
+    if (this.#sentBytes >= maxLiveToolOutputBytes) return;
+    this.#pending += text;
+    this.#cutPending();
+    if (this.#timer) return;
+    this.#flush();
+    this.#timer = setInterval(() => this.#tick(), toolOutputIntervalMs);
+  }
+
+  end(): void {
+    this.#flush();
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  #tick(): void {
+    if (this.#pending) return this.#flush();
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  #flush(): void {
+    if (!this.#pending) return;
+    const text = this.#pending;
+    this.#sentBytes += Buffer.byteLength(text);
+    this.#send({ offset: this.#offset, text });
+    this.#offset += text.length;
+    this.#pending = "";
+  }
+
+  /** Keeps the newest characters that surely fit a frame (a character takes up to three bytes per UTF-16 unit). */
+  #cutPending(): void {
+    const most = Math.min(maxToolOutputFrameBytes, maxLiveToolOutputBytes - this.#sentBytes);
+    if (Buffer.byteLength(this.#pending) <= most) return;
+    let from = Math.max(0, this.#pending.length - Math.floor(most / 3));
+    if (isLowSurrogate(this.#pending.charCodeAt(from))) from += 1;
+    this.#offset += from;
+    this.#pending = this.#pending.slice(from);
+  }
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
+}

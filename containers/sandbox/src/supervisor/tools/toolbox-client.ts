@@ -1,0 +1,124 @@
+import { randomUUID } from "node:crypto";
+import { type Socket, connect } from "node:net";
+import { join } from "node:path";
+import { LineBuffer, parseLine, readLines, writeLine } from "../../link/lines.ts";
+import { ConnectAnswer, ToolboxReport, maxReportLineBytes, toolboxSocketName } from "../../link/toolbox-frame.ts";
+import type { ToolboxCommand, ToolboxHello } from "../../link/toolbox-frame.ts";
+import { log } from "../../log.ts";
+import { pause } from "../platform/back-off.ts";
+
+interface ToolboxHandlers {
+  onReport: (report: ToolboxReport) => void;
+  /** The toolbox died or was replaced: what ran there is lost. */
+  onLost: () => void;
+}
+
+const redialMs = 50;
+const shareTimeoutMs = 5000;
+const connectTimeoutMs = 5000;
+
+/** The toolbox's socket, as the supervisor uses it. What comes from there is untrusted. */
+export class ToolboxClient {
+  readonly #path: string;
+  readonly #handlers: ToolboxHandlers;
+  #control: Socket | null = null;
+  #closed = false;
+  #waiting: (() => void)[] = [];
+  readonly #shares = new Map<string, () => void>();
+
+  constructor(socketDirectory: string, handlers: ToolboxHandlers) {
+    this.#path = join(socketDirectory, toolboxSocketName);
+    this.#handlers = handlers;
+  }
+
+  /** Keeps a control connection until closed. */
+  async keepConnected(): Promise<void> {
+    while (!this.#closed) {
+      await this.#hold().catch(() => undefined);
+      await pause(redialMs);
+    }
+  }
+
+  /** True once there is a connection; false when none came in time. */
+  async connected(withinMs: number): Promise<boolean> {
+    if (this.#control) return true;
+    await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(withinMs)]);
+    return this.#control !== null;
+  }
+
+  /** False without a connection. */
+  send(command: ToolboxCommand): boolean {
+    if (!this.#control) return false;
+    writeLine(this.#control, command);
+    return true;
+  }
+
+  /** Ends a connection whose toolbox no longer answers; a new one follows. */
+  drop(): void {
+    this.#control?.destroy();
+  }
+
+  /** Asks that these paths become readable to the supervisor's user. */
+  async share(paths: string[]): Promise<void> {
+    const shareId = randomUUID();
+    const shared = new Promise<void>((resolve) => this.#shares.set(shareId, resolve));
+    if (this.send({ op: "share", share_id: shareId, paths })) await Promise.race([shared, pause(shareTimeoutMs)]);
+    this.#shares.delete(shareId);
+  }
+
+  /** A byte pipe to a server in the toolbox's network namespace. Rejects where nothing listens. */
+  async dialPort(port: number): Promise<Socket> {
+    const socket = await this.#dial({ op: "connect", port });
+    const timer = setTimeout(() => socket.destroy(new Error("the toolbox did not answer")), connectTimeoutMs);
+    return new Promise((resolve, reject) => {
+      const buffer = new LineBuffer(maxReportLineBytes);
+      const fail = (): void => reject(new Error(`nothing listens on port ${port}`));
+      const onData = (chunk: Buffer): void => {
+        const [line] = buffer.push(chunk, 1);
+        if (line === undefined) return;
+        socket.off("data", onData).off("close", fail).pause();
+        const answer = ConnectAnswer.safeParse(parseLine(line));
+        if (!answer.success || !answer.data.connected) return fail();
+        const rest = buffer.take();
+        if (rest.length > 0) socket.unshift(rest);
+        resolve(socket);
+      };
+      socket.on("data", onData);
+      socket.on("close", fail);
+    }).finally(() => clearTimeout(timer)) as Promise<Socket>;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#control?.destroy();
+  }
+
+  async #hold(): Promise<void> {
+    const socket = await this.#dial({ op: "control" });
+    if (this.#closed) return void socket.destroy();
+    this.#control = socket;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+    readLines(socket, maxReportLineBytes, (line) => this.#receive(line));
+    await new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    this.#control = null;
+    if (!this.#closed) this.#handlers.onLost();
+  }
+
+  #dial(hello: ToolboxHello): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ path: this.#path, allowHalfOpen: hello.op === "connect" });
+      socket.on("error", reject);
+      socket.once("connect", () => {
+        writeLine(socket, hello);
+        resolve(socket);
+      });
+    });
+  }
+
+  #receive(line: string): void {
+    const report = ToolboxReport.safeParse(parseLine(line));
+    if (!report.success) return log("malformed report");
+    if (report.data.op === "shared") return this.#shares.get(report.data.share_id)?.();
+    this.#handlers.onReport(report.data);
+  }
+}

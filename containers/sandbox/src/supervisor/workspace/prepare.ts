@@ -1,0 +1,77 @@
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import type { WorkspaceSource } from "../../../../../shared/protocol/sandbox-frame.ts";
+import { fetchBase } from "../git/base-fetch.ts";
+import { checkOut } from "../git/checkout.ts";
+import { type Folder, emptyFolder } from "../git/folder-tree.ts";
+import { maxPackBytes } from "../git/git-http.ts";
+import { History } from "../git/history.ts";
+import { ObjectStore } from "../git/object-store.ts";
+import { type PackPart, partOf } from "../git/pack.ts";
+import { StatCache } from "../git/stat-cache.ts";
+import { exchange } from "../platform/http-exchange.ts";
+
+export interface PreparedWorkspace {
+  store: ObjectStore;
+  stats: StatCache;
+  root: Folder;
+  history: History;
+  baseCommit: string | null;
+  restoredCommit: string | null;
+}
+
+const packTimeoutMs = 120_000;
+
+/** Fills the workspace: the repository's base, the packs of earlier checkpoints over it, then the files. */
+export async function prepareWorkspace(
+  source: WorkspaceSource,
+  workspace: string,
+  stateDirectory: string,
+): Promise<PreparedWorkspace> {
+  openToBoth(workspace);
+  const store = new ObjectStore(join(stateDirectory, "git"));
+  const stats = new StatCache();
+  await store.create();
+  const baseCommit = source.repo_url
+    ? await fetchBase(store, { url: source.repo_url, branch: source.target_branch, commit: source.base_commit })
+    : null;
+  const history = new History(baseCommit, join(stateDirectory, "parts"));
+  const restored = await restorePacks(store, source.pack_urls);
+  if (source.commit) await history.add(source.commit, restored);
+  const head = source.commit ?? baseCommit;
+  const root = head ? await checkOut({ store, stats, workspace, tree: await treeOf(store, head) }) : emptyFolder;
+  if (head) await store.setHead(head);
+  return { store, stats, root, history, baseCommit, restoredCommit: source.commit };
+}
+
+/** The packs of earlier checkpoints, as one part. */
+async function restorePacks(store: ObjectStore, urls: string[]): Promise<PackPart> {
+  const parts: PackPart[] = [];
+  for (const url of urls) {
+    const pack = await download(url);
+    parts.push(partOf(pack, await store.addPack(pack)));
+  }
+  return { oids: parts.flatMap(({ oids }) => oids), bytes: Buffer.concat(parts.map(({ bytes }) => bytes)) };
+}
+
+/** The supervisor and the toolbox are two users and both write here. */
+function openToBoth(workspace: string): void {
+  try {
+    chmodSync(workspace, 0o2777);
+  } catch {
+    // It belongs to somebody else, who must have opened it.
+  }
+}
+
+async function treeOf(store: ObjectStore, commit: string): Promise<string> {
+  const { type, body } = await store.read(commit);
+  const tree = /^tree ([0-9a-f]{40})\n/.exec(body.toString("latin1"))?.[1];
+  if (type !== "commit" || !tree) throw new Error(`${commit.slice(0, 12)} is no commit`);
+  return tree;
+}
+
+async function download(url: string): Promise<Buffer> {
+  const answer = await exchange({ url, timeoutMs: packTimeoutMs, maxBytes: maxPackBytes });
+  if (answer.status !== 200) throw new Error(`a checkpoint's pack could not be read: ${answer.status}`);
+  return answer.body;
+}

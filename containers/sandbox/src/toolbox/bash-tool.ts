@@ -1,0 +1,109 @@
+import * as z from "zod";
+import type { ToolRun, ToolOutcome } from "./tools.ts";
+import { Shell, type ShellOutcome } from "./shell.ts";
+
+const BashInput = z.object({
+  command: z.string().nullish(),
+  restart: z.boolean().nullish(),
+  timeout_ms: z.number().int().positive().nullish(),
+});
+
+const defaultTimeoutMs = 120_000;
+const longestTimeoutMs = 600_000;
+
+interface BashToolOptions {
+  directory: string;
+  environment: Record<string, string>;
+}
+
+/** The SDK's `bash` (same input, same answers) with live output and a cancel that spares earlier background servers. */
+export class BashTool {
+  readonly #options: BashToolOptions;
+  #shell: Shell | null = null;
+  /** Dead ones too: servers that they started may live on, until a restart. */
+  readonly #shells: Shell[] = [];
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(options: BashToolOptions) {
+    this.#options = options;
+  }
+
+  /** One command at a time: they share the shell. */
+  run(call: ToolRun): Promise<ToolOutcome> {
+    const turn = this.#tail.then(() => this.#run(call));
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  pause(): void {
+    this.#shell?.pause();
+  }
+
+  resume(): void {
+    this.#shell?.resume();
+  }
+
+  /** Kills everything that was ever started here. */
+  close(): void {
+    for (const shell of this.#shells.splice(0)) shell.close();
+    this.#shell = null;
+  }
+
+  async #run(call: ToolRun): Promise<ToolOutcome> {
+    call.onStarted();
+    const parsed = BashInput.safeParse(call.input);
+    if (!parsed.success)
+      return failed(call, "bash: command must be a string, restart a boolean, timeout_ms an integer");
+    const { command, restart, timeout_ms } = parsed.data;
+    if (restart) this.close();
+    if (!command) {
+      if (!restart) return failed(call, "bash: command is required");
+      call.onText("bash session restarted");
+      return { isError: false };
+    }
+    if (call.signal.aborted) return failed(call, "bash: cancelled");
+    const timeoutMs = Math.min(timeout_ms ?? defaultTimeoutMs, call.timeoutMs, longestTimeoutMs);
+    return this.#execute(call, command, timeoutMs);
+  }
+
+  async #execute(call: ToolRun, command: string, timeoutMs: number): Promise<ToolOutcome> {
+    if (this.#shell?.ended) this.#shell = null;
+    const shell = (this.#shell ??= this.#openShell());
+    let wrote = false;
+    const onText = (text: string): void => {
+      wrote = true;
+      call.onText(text);
+    };
+    const outcome = await shell.run(command, { timeoutMs, signal: call.signal, onText });
+    if (outcome.kind === "exited" && outcome.exitCode === 0) return { isError: false };
+    if (outcome.kind === "shell_ended" && outcome.exitCode === 0) return { isError: false };
+    const note = noteOf(outcome, timeoutMs, wrote);
+    if (note) call.onText(wrote ? `\n${note}` : note);
+    return { isError: true };
+  }
+
+  #openShell(): Shell {
+    const shell = new Shell(this.#options.directory, this.#options.environment);
+    this.#shells.push(shell);
+    return shell;
+  }
+}
+
+/** As in the SDK, an exit code is named only where the command printed nothing. */
+function noteOf(outcome: ShellOutcome, timeoutMs: number, wrote: boolean): string | null {
+  switch (outcome.kind) {
+    case "exited":
+      return wrote ? null : `exit ${outcome.exitCode}`;
+    case "shell_ended":
+      return outcome.exitCode === null ? "bash: bash session terminated" : `exit ${outcome.exitCode}`;
+    case "timed_out":
+      return `bash: bash command timed out after ${timeoutMs}ms`;
+    case "cancelled":
+      return "bash: cancelled";
+  }
+}
+
+function failed(call: ToolRun, text: string): ToolOutcome {
+  call.onText(text);
+  return { isError: true };
+}
