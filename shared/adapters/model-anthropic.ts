@@ -84,7 +84,8 @@ export function anthropicClient(apiKey: ApiKey, timeoutMs: number, baseUrl?: str
       try {
         return await apiKey({ fresh: false });
       } catch (cause) {
-        throw new ModelFailure("unauthorized", "the model's key could not be read", { cause });
+        if (cause instanceof ModelFailure) throw cause;
+        throw new ModelFailure("overloaded", "the model's key could not be read", { cause });
       }
     },
     maxRetries: 0,

@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import * as z from "zod";
 import type { Clock } from "../ports/clock.ts";
+import { ModelFailure } from "../ports/model.ts";
 
 const defaultTtlMs = 5 * 60_000;
 
@@ -63,9 +64,16 @@ function parseJson(text: string): unknown {
   }
 }
 
-const ModelSecret = z.object({ api_key: z.string().min(1) });
+const ModelSecret = z.object({ api_key: z.string() });
 
-/** The model's key out of its secret, in the form that the model adapters take. */
+/**
+ * The model's key out of its secret, in the form that the model adapters take. Throws `ModelFailure` of the kind
+ * `unauthorized` while the operator has not set one: waiting would not bring it.
+ */
 export function modelKey(secrets: SecretReader, secretId: string): (options: { fresh: boolean }) => Promise<string> {
-  return async (options) => (await secrets.json(secretId, ModelSecret, options)).api_key;
+  return async (options) => {
+    const { api_key } = await secrets.json(secretId, ModelSecret, options);
+    if (api_key === "") throw new ModelFailure("unauthorized", "the model's key is not set");
+    return api_key;
+  };
 }

@@ -12,8 +12,6 @@ export const tableKeys = {
   },
 } as const;
 
-export type IndexName = keyof typeof tableKeys.indexes;
-
 /**
  * How an entity names its keys. Casing `none` everywhere: connection ids and token hashes are case sensitive,
  * and ElectroDB would lower-case them into collisions.

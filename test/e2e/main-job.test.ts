@@ -20,6 +20,18 @@ import { runTurn, signUp, startLocalPlatform, type Person } from "../support/loc
 
 jest.setTimeout(180_000);
 
+const expectedTypes = [
+  "message.delta",
+  "tool.started",
+  "tool.output",
+  "tool.completed",
+  "container.ready",
+  "checkpoint.created",
+  "usage.updated",
+  "preview.ready",
+  "file.changed",
+] as const;
+
 let local: Awaited<ReturnType<typeof startLocalPlatform>>;
 let person: Person;
 let source: string;
@@ -57,20 +69,11 @@ test("a chat builds software: text streams, tools run in the sandbox, the checkp
   );
   expect(ended.data).toMatchObject({ reason: "completed", checkpoint: 1, checkpoint_pending: false });
 
-  const types = new Set(socket.events.map(({ type }) => type));
-  for (const type of [
-    "message.delta",
-    "tool.started",
-    "tool.output",
-    "tool.completed",
-    "container.ready",
-    "checkpoint.created",
-    "usage.updated",
-    "preview.ready",
-    "file.changed",
-  ]) {
-    expect(types).toContain(type);
-  }
+  const seen = new Set(socket.events.map(({ type }) => type));
+  const missing = expectedTypes.filter((type) => !seen.has(type));
+  // What the model said last tells why something is missing.
+  const said = socket.events.findLast((event) => event.type === "message.completed");
+  expect({ missing, said }).toEqual({ missing: [], said });
   for (const event of socket.events) expect(ServerEventSchema.safeParse(event).error).toBeUndefined();
 
   const { data: checkpoints } = await api.call<{ data: Checkpoint[] }>("GET", `/sessions/${session.id}/checkpoints`);

@@ -1,0 +1,260 @@
+import { rows } from "../../../shared/data/service.ts";
+import { listCheckpoints } from "../../../shared/domain/checkpoint/checkpoint.ts";
+import { latestContainer } from "../../../shared/domain/container/container.ts";
+import { greet, requireLive } from "../../../shared/domain/container/link.ts";
+import { recordPush } from "../../../shared/domain/checkpoint/report.ts";
+import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
+import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
+import { sweep } from "../../../shared/domain/turn/sweep.ts";
+import { sessionUsage } from "../../../shared/domain/usage/usage.ts";
+import { ModelFailure, type ModelEvent } from "../../../shared/ports/model.ts";
+import { scriptedModel } from "../../support/fakes.ts";
+import { calls, says, startEngine, type Engine } from "../../support/engine.ts";
+import { names, resultOf, turnDriver } from "../../support/turn-driver.ts";
+
+let engine: Engine;
+afterEach(() => engine.stop());
+
+const { ask, linkUp, sentTo, report } = turnDriver(() => engine);
+
+test("a result counts once, with its nonce, in its epoch", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }, { id: "t2" }), () => says("Done.")]));
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  const [first] = sentTo(link, "tool.run");
+  if (!first) throw new Error("no call");
+  await expect(receiveResult(engine.deps, link, { ...resultOf(first), nonce: "guess" })).rejects.toMatchObject({
+    code: "conflict",
+  });
+  await expect(receiveResult(engine.deps, { ...link, epoch: 2 }, resultOf(first))).rejects.toMatchObject({
+    code: "conflict",
+  });
+  await expect(receiveResult(engine.deps, link, { ...resultOf(first), call_id: "t9" })).rejects.toMatchObject({
+    code: "conflict",
+  });
+  await receiveResult(engine.deps, link, resultOf(first));
+  await expect(receiveResult(engine.deps, link, resultOf(first))).rejects.toMatchObject({ code: "conflict" });
+  const completed = (await engine.log(key)).filter((row) => row.kind === "event" && row.type === "tool.completed");
+  expect(completed).toHaveLength(1);
+});
+
+test("results that race each other are all kept, in a gapless log", async () => {
+  const ids = Array.from({ length: 12 }, (_, index) => ({ id: `t${index}` }));
+  engine = await startEngine(scriptedModel([() => calls(...ids), () => says("Done.")]));
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  await Promise.all(
+    sentTo(link, "tool.run").map(async (command) => {
+      for (;;) {
+        try {
+          return await receiveResult(engine.deps, link, resultOf(command));
+        } catch (error) {
+          if ((error as { code?: string }).code !== "busy") throw error;
+        }
+      }
+    }),
+  );
+  const log = await engine.log(key);
+  expect(log.filter((row) => row.kind === "event" && row.type === "tool.completed")).toHaveLength(12);
+  expect(log.map((row) => row.seq)).toEqual(log.map((_, index) => index + 1));
+  expect(await readConversation(engine.deps.table, key)).toMatchObject({ phase: "model", pending_calls: 0 });
+});
+
+test("a worker that lost its lease commits nothing", async () => {
+  let takeOver: () => Promise<void> = async () => undefined;
+  const slow = async function* (): AsyncIterable<ModelEvent> {
+    await takeOver();
+    yield* says("Too late.");
+  };
+  const model = scriptedModel([slow, () => says("In time.")]);
+  engine = await startEngine(model);
+  const key = await engine.session();
+  await ask(key, "Hello");
+  takeOver = async () => {
+    engine.clock.advance(120_000);
+    engine.queue.sent.push({
+      wakeUp: { tenant_id: key.tenant_id, session_id: key.session_id, hops: 0 },
+      delaySeconds: 0,
+    });
+    await engine.work();
+  };
+  await engine.work();
+  const answers = (await engine.log(key)).filter((row) => row.kind === "message" && row.role === "assistant");
+  expect(answers).toHaveLength(1);
+  expect(answers[0]).toMatchObject({ content: [{ text: "In time." }] });
+  expect(await sessionUsage(engine.deps.table, key)).toMatchObject({ model_calls: 1 });
+});
+
+test("a lost container: its calls get a result, the turn goes on with the next one", async () => {
+  const model = scriptedModel([() => calls({ id: "t1" }), () => calls({ id: "t2" }), () => says("Done.")]);
+  engine = await startEngine(model);
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  engine.clock.advance(40_000);
+  await engine.work({ delayed: true }).catch(() => undefined);
+  const log = await engine.log(key);
+  expect(names(log)).toContain("container.lost");
+  expect(log.find((row) => row.kind === "event" && row.type === "tool.completed")).toMatchObject({
+    data: { call_id: "t1", is_error: true },
+  });
+  const next = await latestContainer(engine.deps.table, key);
+  expect(next?.epoch).toBeGreaterThan(link.epoch);
+  await expect(greet(engine.deps, link, { frame_id: "f2", private_ip: null })).rejects.toMatchObject({
+    code: "conflict",
+  });
+});
+
+test("an overloaded model: the step waits as long as it asks and nothing is committed", async () => {
+  let refuse = true;
+  const overloaded = function* (): Iterable<ModelEvent> {
+    if (refuse) throw new ModelFailure("overloaded", "529", { retryAfterMs: 7_000 });
+    yield* says("Back.");
+  };
+  engine = await startEngine(scriptedModel([overloaded]));
+  const key = await engine.session();
+  await ask(key, "Hello");
+  await engine.work();
+  expect(engine.queue.sent).toEqual([expect.objectContaining({ delaySeconds: 7 })]);
+  expect((await engine.log(key)).some((row) => row.kind === "message" && row.role === "assistant")).toBe(false);
+  expect(await sessionUsage(engine.deps.table, key)).toMatchObject({ model_calls: 0 });
+  refuse = false;
+  await engine.work({ delayed: true });
+  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "completed" } });
+});
+
+test("a rejected request ends the turn with its reason, and the next prompt works", async () => {
+  const rejected = (): Iterable<ModelEvent> => {
+    throw new ModelFailure("rejected", "400 invalid_request_error");
+  };
+  engine = await startEngine(scriptedModel([rejected, () => says("Fine.")]));
+  const key = await engine.session();
+  await ask(key, "Hello");
+  await engine.work();
+  expect((await engine.log(key)).at(-1)).toMatchObject({
+    data: { reason: "error", error: { code: "model_rejected" } },
+  });
+  expect(await readConversation(engine.deps.table, key)).toMatchObject({ status: "failed" });
+  await ask(key, "Again");
+  await engine.work();
+  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "completed" } });
+});
+
+test("a lost wake-up is found by the sweeper; a resting session is not", async () => {
+  engine = await startEngine(scriptedModel([() => says("Hello.")]));
+  const key = await engine.session();
+  await ask(key, "Hello");
+  engine.queue.sent.length = 0;
+  expect(await sweep(engine.deps)).toBe(0);
+  engine.clock.advance(60_000);
+  expect(await sweep(engine.deps)).toBe(1);
+  await engine.work();
+  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "completed" } });
+  engine.clock.advance(600_000);
+  expect(await sweep(engine.deps)).toBe(0);
+});
+
+test("a checkpoint that never comes does not keep the turn", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
+  const key = await engine.session();
+  const { turn_id } = await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  const [call] = sentTo(link, "tool.run");
+  if (!call) throw new Error("no call");
+  await receiveResult(engine.deps, link, resultOf(call));
+  await engine.work();
+  engine.clock.advance(11_000);
+  await engine.work({ delayed: true });
+  expect((await engine.log(key)).at(-1)).toMatchObject({
+    data: { reason: "completed", checkpoint: null, checkpoint_pending: true },
+  });
+  await report(link, turn_id);
+  expect(names(await engine.log(key)).at(-1)).toBe("checkpoint");
+  await report(link, turn_id);
+  expect(names(await engine.log(key)).filter((name) => name === "checkpoint")).toHaveLength(1);
+});
+
+test("a step that fails again and again ends its turn, and does not ask the model for ever", async () => {
+  const broken = (): Iterable<ModelEvent> => {
+    throw new Error("a bug of ours");
+  };
+  const model = scriptedModel([broken]);
+  engine = await startEngine(model);
+  const key = await engine.session();
+  await ask(key, "Hello");
+  for (let round = 0; round < 10; round += 1) {
+    await engine.work().catch(() => undefined);
+    engine.clock.advance(120_000);
+    await sweep(engine.deps);
+  }
+  expect(model.requests.length).toBeLessThanOrEqual(5);
+  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "error", error: { code: "internal" } } });
+});
+
+test("a link that was replaced while the model spoke: the calls reach the new one", async () => {
+  let reconnect: () => Promise<void> = async () => undefined;
+  const slow = async function* (): AsyncIterable<ModelEvent> {
+    await reconnect();
+    yield* calls({ id: "t2" });
+  };
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), slow]));
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  reconnect = async () => {
+    engine.sockets.fate.set(link.connectionId, "gone");
+    await greet(engine.deps, { ...link, connectionId: "link-again" }, { frame_id: "f9", private_ip: null });
+  };
+  const [call] = sentTo(link, "tool.run");
+  if (!call) throw new Error("no call");
+  await receiveResult(engine.deps, link, resultOf(call));
+  await engine.work();
+  expect(sentTo({ ...link, connectionId: "link-again" }, "tool.run").map(({ call_id }) => call_id)).toEqual(["t2"]);
+});
+
+test("a push that went through late is marked, whichever checkpoint it was", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
+  const key = await engine.session();
+  const { turn_id } = await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  const [call] = sentTo(link, "tool.run");
+  if (!call) throw new Error("no call");
+  await receiveResult(engine.deps, link, resultOf(call));
+  await engine.work();
+  await report(link, turn_id, "a".repeat(40), "pending");
+  await report(link, turn_id, "b".repeat(40), "pending");
+  await recordPush(engine.deps, link, { commit: "a".repeat(40), branch: "work" });
+  await recordPush(engine.deps, link, { commit: "a".repeat(40), branch: "work" });
+  const { data } = await listCheckpoints(engine.deps.table, key, { limit: 10, cursor: null });
+  expect(data.map(({ number, push_status }) => [number, push_status])).toEqual([
+    [2, "pending"],
+    [1, "pushed"],
+  ]);
+  expect(names(await engine.log(key)).filter((name) => name === "checkpoint.pushed")).toHaveLength(1);
+});
+
+test("a fenced sandbox is told to stop", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" })]));
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  await rows(engine.deps.table)
+    .entities.container.patch({ ...link.key, epoch: link.epoch })
+    .set({ status: "lost" })
+    .go();
+  const again = { ...link, connectionId: "old-one" };
+  await expect(greet(engine.deps, again, { frame_id: "f", private_ip: null })).rejects.toMatchObject({
+    code: "conflict",
+  });
+  expect(sentTo(again, "stop")).toHaveLength(1);
+  await expect(requireLive(engine.deps, link)).rejects.toMatchObject({ code: "conflict" });
+});
