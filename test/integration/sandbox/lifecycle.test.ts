@@ -84,6 +84,25 @@ test.each(["SIGTERM", "the platform"])("stopped by %s: it says so and ends", asy
   expect(await task.ended()).toBe(0);
 });
 
+test("what changed after the last turn is in a checkpoint before the container goes", async () => {
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+  writeFileSync(join(task.workspace, "first.txt"), "of the turn");
+  const turn = await platform.takeCheckpoint(null);
+  writeFileSync(join(task.workspace, "second.txt"), "of nobody's turn");
+  task.supervisor?.kill("SIGTERM");
+  await platform.next("sandbox.stopping");
+  expect(await task.ended()).toBe(0);
+  const taken = platform.framesOf("sandbox.checkpoint_taken");
+  expect(taken).toHaveLength(2);
+  expect(taken[1]).toMatchObject({
+    turn_id: turn.turn_id,
+    checkpoint: { parent_commit: turn.checkpoint?.commit, stat: { files: 1, insertions: 1 } },
+  });
+  const types = platform.frames.map(({ type }) => type);
+  expect(types.lastIndexOf("sandbox.checkpoint_taken")).toBeLessThan(types.indexOf("sandbox.stopping"));
+});
+
 test("files that a process changes are told apart from the assistant's", async () => {
   await task.start(platform);
   await platform.next("sandbox.ready");

@@ -175,7 +175,9 @@ const lastCallId = (): string => sent.at(-1) ?? "";
 
 /** Waits until a process with this command line is there, or is not. */
 async function untilRunning(commandLine: string, wanted: boolean): Promise<void> {
+  const until = Date.now() + 10_000;
   while (readdirSync("/proc").some((pid) => commandLineOf(pid) === commandLine) !== wanted) {
+    if (Date.now() > until) throw new Error(`${commandLine}: ${wanted ? "not started" : "still running"}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -5,6 +5,7 @@ import { version } from "../version.ts";
 import { Checkpoints, type TakeCheckpoint } from "./git/checkpoints.ts";
 import { Pusher } from "./git/pusher.ts";
 import { IdleTimer } from "./idle-timer.ts";
+import { pause } from "./platform/back-off.ts";
 import { type Command, PlatformLink, type Welcome } from "./platform/platform-link.ts";
 import { TokenHolder, redeemBootSecret } from "./platform/sandbox-token.ts";
 import { Uploads } from "./platform/uploads.ts";
@@ -54,6 +55,7 @@ export class Supervisor {
   #calls: ToolCalls | null = null;
   #welcome: Welcome | null = null;
   #checkpointsDue = 0;
+  #isPrepared = false;
   #stopping = false;
   #closers: (() => void)[] = [];
 
@@ -65,10 +67,15 @@ export class Supervisor {
         else this.#calls?.report(report);
       },
       onLost: () => this.#calls?.toolboxLost(),
+      onGone: () => void this.#failed("the tool runner ended and was not started again"),
     });
     this.#preview = new PreviewServer({
       key: () => this.#welcome?.preview_key ?? null,
-      dialPort: (port) => this.#toolbox.dialPort(port),
+      dialPort: (port) => {
+        // Somebody looks: that is no idleness.
+        this.#idle.touch();
+        return this.#toolbox.dialPort(port);
+      },
     });
     this.#idle = new IdleTimer(
       () => (this.#calls?.active ?? 0) > 0 || this.#checkpointsDue > 0,
@@ -120,7 +127,7 @@ export class Supervisor {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#idle.stop();
-    await this.#untilIdle(lastCheckpointMs);
+    await Promise.race([this.#lastCheckpoint(), pause(lastCheckpointMs)]);
     this.#link?.sendDurable({ type: "sandbox.stopping", reason: reason.slice(0, 200) });
     await this.#link?.flush(lastWordsMs);
     this.close();
@@ -191,6 +198,7 @@ export class Supervisor {
     try {
       const prepared = await prepareWorkspace(source, WORKSPACE_DIR, STATE_DIR);
       this.#ready.resolve(this.#open(prepared));
+      this.#isPrepared = true;
       const { restoredCommit, baseCommit } = prepared;
       this.#link?.sendDurable({ type: "sandbox.ready", restored_commit: restoredCommit, base_commit: baseCommit });
       log("workspace ready", { ms: Math.round(performance.now() - startedAt) });
@@ -241,9 +249,13 @@ export class Supervisor {
     if (port !== this.#options.environment.PREVIEW_PORT) this.#link?.sendLive({ type: "sandbox.port_opened", port });
   }
 
-  async #untilIdle(mostMs: number): Promise<void> {
-    const until = Date.now() + mostMs;
-    while (this.#checkpointsDue > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+  /** Files may have changed since the last turn: by a server that runs, by a shell left behind. */
+  async #lastCheckpoint(): Promise<void> {
+    try {
+      if (this.#isPrepared) await (await this.#ready.promise).takeLast();
+    } catch (error) {
+      log("no last checkpoint", { error: messageOf(error) });
+    }
   }
 
   #requireLink(): PlatformLink {

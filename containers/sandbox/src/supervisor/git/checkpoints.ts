@@ -34,6 +34,7 @@ export class Checkpoints {
   readonly #answers = new Map<string, TakenFrame | null>();
   #queue: Promise<unknown> = Promise.resolve();
   #made = 0;
+  #last: TakeCheckpoint | null = null;
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
@@ -44,17 +45,21 @@ export class Checkpoints {
     if (answer) this.#options.link.sendDurable(answer);
     if (answer !== undefined) return Promise.resolve();
     this.#answers.set(command.turn_id, null);
-    const taken = this.#queue.then(() => this.#take(command));
+    this.#last = command;
+    const taken = this.#queue.then(() => this.#take(command, { evenUnchanged: true }));
     this.#queue = taken;
     return taken;
   }
 
-  /** Until none is being taken. */
-  idle(): Promise<unknown> {
-    return this.#queue;
+  /** What changed since the last turn's checkpoint, as one more of that turn: the container is about to go. */
+  async takeLast(): Promise<void> {
+    const last = this.#last;
+    if (last === null) return;
+    this.#queue = this.#queue.then(() => this.#take({ ...last, push: null }, { evenUnchanged: false }));
+    await this.#queue;
   }
 
-  async #take(command: TakeCheckpoint): Promise<void> {
+  async #take(command: TakeCheckpoint, say: { evenUnchanged: boolean }): Promise<void> {
     const startedAt = performance.now();
     const frame: TakenFrame = {
       type: "sandbox.checkpoint_taken",
@@ -76,7 +81,7 @@ export class Checkpoints {
       this.#answers.delete(command.turn_id);
     }
     log("checkpoint", { turn_id: command.turn_id, ms: Math.round(performance.now() - startedAt), error: frame.error });
-    this.#options.link.sendDurable(frame);
+    if (frame.checkpoint || say.evenUnchanged) this.#options.link.sendDurable(frame);
   }
 
   async #make(command: TakeCheckpoint): Promise<{ checkpoint: TakenCheckpoint | null; leftOut: string[] }> {

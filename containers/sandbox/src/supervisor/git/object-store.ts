@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { join } from "node:path";
-import { deflateSync, inflateSync } from "node:zlib";
+import { inflateSync } from "node:zlib";
 import { indexPack, init, readObject, setConfig, writeRef } from "isomorphic-git";
 import { errorCode } from "../workspace/open-folder.ts";
-import { type PackPart, packEntry } from "./pack.ts";
+import { type PackPart, deflated, packEntry } from "./pack.ts";
 
 export type ObjectType = "blob" | "tree" | "commit";
 
@@ -100,7 +100,7 @@ export class ObjectStore {
   #writeLoose(oid: string, wrapped: Buffer): void {
     const folder = join(this.gitdir, "objects", oid.slice(0, 2));
     const path = join(folder, oid.slice(2));
-    const object = deflateSync(wrapped, { level: 1 });
+    const object = deflated(wrapped, 1);
     this.#loose.add(oid);
     try {
       fs.writeFileSync(path, object, { flag: "wx", mode: 0o444 });

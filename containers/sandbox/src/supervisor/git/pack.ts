@@ -12,6 +12,11 @@ const typeBits: Record<ObjectType, number> = { commit: 1, tree: 2, blob: 3 };
 const headerBytes = 12;
 const checksumBytes = 20;
 
+/** zlib hands out pieces of whole chunks: with its default of 16 KB small objects would take ten times their size. */
+export function deflated(body: Buffer, level: number): Buffer {
+  return deflateSync(body, { level, chunkSize: Math.min(16_384, body.length + 64) });
+}
+
 /** One object in a pack: type and length, seven bits a byte after the first four, then the deflated body. */
 export function packEntry(type: ObjectType, body: Buffer): Buffer {
   const header: number[] = [];
@@ -23,7 +28,7 @@ export function packEntry(type: ObjectType, body: Buffer): Buffer {
     rest = Math.floor(rest / 128);
   }
   header.push(byte);
-  return Buffer.concat([Buffer.from(header), deflateSync(body)]);
+  return Buffer.concat([Buffer.from(header), deflated(body, 6)]);
 }
 
 export function packOf(parts: PackPart[]): Buffer {

@@ -11,9 +11,12 @@ interface ToolboxHandlers {
   onReport: (report: ToolboxReport) => void;
   /** The toolbox died or was replaced: what ran there is lost. */
   onLost: () => void;
+  /** It stays away: a toolbox that dies soon after its start is not started again. */
+  onGone: () => void;
 }
 
 const redialMs = 50;
+const goneAfterMs = 60_000;
 const shareTimeoutMs = 5000;
 const connectTimeoutMs = 5000;
 
@@ -33,8 +36,14 @@ export class ToolboxClient {
 
   /** Keeps a control connection until closed. */
   async keepConnected(): Promise<void> {
+    let heldAt = performance.now();
     while (!this.#closed) {
-      await this.#hold().catch(() => undefined);
+      const held = await this.#hold().then(
+        () => true,
+        () => false,
+      );
+      if (held) heldAt = performance.now();
+      if (!this.#closed && performance.now() - heldAt > goneAfterMs) return this.#handlers.onGone();
       await pause(redialMs);
     }
   }
