@@ -1,19 +1,7 @@
-import { randomIds } from "../../shared/adapters/random-ids.ts";
-import { systemClock } from "../../shared/adapters/system-clock.ts";
 import { readEnvironment } from "../../shared/config/env.ts";
 import type { ClientFrameDeps } from "../websocket/client-frames.ts";
-import { liveLog, liveObjects, liveQueue, liveSockets, liveTable } from "./parts.ts";
+import { liveSessions } from "./parts.ts";
 
 export function liveFrames(): ClientFrameDeps {
-  const env = readEnvironment("frames", process.env);
-  const log = liveLog("frames");
-  return {
-    table: liveTable(env.TABLE_NAME),
-    objects: liveObjects(env.BUCKET_NAME),
-    sockets: liveSockets(env.CONNECTIONS_URL, log),
-    queue: liveQueue(env.WORK_QUEUE_URL),
-    clock: systemClock,
-    ids: randomIds,
-    log,
-  };
+  return liveSessions("frames", readEnvironment("frames", process.env));
 }

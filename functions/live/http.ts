@@ -6,7 +6,6 @@ import { derivedBootSecrets } from "../../shared/adapters/derived-keys.ts";
 import { httpGitHosts } from "../../shared/adapters/git-hosts-http.ts";
 import { LambdaNaming } from "../../shared/adapters/naming-lambda.ts";
 import { hmacPreviewCapabilities } from "../../shared/adapters/preview-capabilities.ts";
-import { randomIds } from "../../shared/adapters/random-ids.ts";
 import { secretReader } from "../../shared/adapters/secrets.ts";
 import { dynamoPublicKeys } from "../../shared/adapters/signing-keys-dynamodb.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
@@ -15,7 +14,7 @@ import { fallbackNames, uniqueBranch } from "../../shared/agent/names.ts";
 import { type Environment, readEnvironment } from "../../shared/config/env.ts";
 import { publishedKeys } from "../../shared/domain/connection/signing-key.ts";
 import type { HttpDeps } from "../http/deps.ts";
-import { liveLog, liveObjects, liveQueue, liveSockets, liveTable } from "./parts.ts";
+import { liveSessions } from "./parts.ts";
 
 function liveSecrets(env: Environment<"http">) {
   const secrets = secretReader(new SecretsManagerClient({}), systemClock);
@@ -30,20 +29,13 @@ function liveSecrets(env: Environment<"http">) {
 /** The HTTP process put together; secrets are read when they are first needed. */
 export function liveHttp(): HttpDeps {
   const env = readEnvironment("http", process.env);
-  const clock = systemClock;
-  const log = liveLog("http");
   const dynamo = new DynamoDBClient({});
-  const table = liveTable(env.TABLE_NAME, dynamo);
+  const sessions = liveSessions("http", env, dynamo);
+  const { table, clock } = sessions;
   const secrets = liveSecrets(env);
   const signing = { issuer: env.TOKEN_ISSUER, clock, published: publishedKeys({ table, clock }) };
   return {
-    table,
-    clock,
-    ids: randomIds,
-    log,
-    objects: liveObjects(env.BUCKET_NAME),
-    queue: liveQueue(env.WORK_QUEUE_URL),
-    sockets: liveSockets(env.CONNECTIONS_URL, log),
+    ...sessions,
     cursors: signedCursors(secrets.user),
     naming: new LambdaNaming({ client: new LambdaClient({}), functionName: env.NAMING_FUNCTION }),
     gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: secrets.git }),

@@ -4,6 +4,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { s3Objects } from "../../shared/adapters/objects-s3.ts";
+import { randomIds } from "../../shared/adapters/random-ids.ts";
 import { apiGatewaySockets } from "../../shared/adapters/sockets-api-gateway.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
 import { sqsWorkQueue } from "../../shared/adapters/work-queue-sqs.ts";
@@ -34,4 +35,22 @@ export function liveSockets(endpoint: string, log: Log): Sockets {
 
 export function liveObjects(bucket: string): Objects {
   return s3Objects(new S3Client({}), bucket);
+}
+
+/** What every process needs that moves sessions along. */
+export function liveSessions(
+  process: string,
+  env: { TABLE_NAME: string; BUCKET_NAME: string; CONNECTIONS_URL: string; WORK_QUEUE_URL: string },
+  dynamo?: DynamoDBClient,
+) {
+  const log = liveLog(process);
+  return {
+    table: liveTable(env.TABLE_NAME, dynamo),
+    objects: liveObjects(env.BUCKET_NAME),
+    sockets: liveSockets(env.CONNECTIONS_URL, log),
+    queue: liveQueue(env.WORK_QUEUE_URL),
+    clock: systemClock,
+    ids: randomIds,
+    log,
+  };
 }

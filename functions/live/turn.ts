@@ -3,7 +3,6 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { derivedBootSecrets } from "../../shared/adapters/derived-keys.ts";
 import { httpGitHosts } from "../../shared/adapters/git-hosts-http.ts";
 import { AnthropicModel } from "../../shared/adapters/model-anthropic.ts";
-import { randomIds } from "../../shared/adapters/random-ids.ts";
 import { ecsSandboxProvider } from "../../shared/adapters/sandbox-ecs.ts";
 import { modelKey, secretReader } from "../../shared/adapters/secrets.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
@@ -12,21 +11,14 @@ import { systemPrompt } from "../../shared/agent/system-prompt.ts";
 import { agentTools } from "../../shared/agent/tools.ts";
 import { readEnvironment } from "../../shared/config/env.ts";
 import { costMicroUsd } from "../../shared/config/models.ts";
-import { liveLog, liveObjects, liveQueue, liveSockets, liveTable } from "./parts.ts";
+import { liveSessions } from "./parts.ts";
 
 export function liveTurn(): StepDeps {
   const env = readEnvironment("turn", process.env);
-  const log = liveLog("turn");
   const secrets = secretReader(new SecretsManagerClient({}), systemClock);
   const boot = derivedBootSecrets(() => secrets.text(env.SANDBOX_SECRET_ID));
   return {
-    table: liveTable(env.TABLE_NAME),
-    objects: liveObjects(env.BUCKET_NAME),
-    sockets: liveSockets(env.CONNECTIONS_URL, log),
-    queue: liveQueue(env.WORK_QUEUE_URL),
-    clock: systemClock,
-    ids: randomIds,
-    log,
+    ...liveSessions("turn", env),
     model: new AnthropicModel({ apiKey: modelKey(secrets, env.MODEL_SECRET_ID) }),
     turnModel: env.TURN_MODEL,
     system: systemPrompt,

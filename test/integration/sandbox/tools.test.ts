@@ -237,3 +237,14 @@ test("the toolbox's death ends its calls with an error, and its restart works", 
   task.startToolbox();
   expect(await waiting).toMatchObject({ is_error: false, output: "back" });
 }, 30_000);
+
+test("calls of one step take effect in their order: files in a new folder, then what uses them", async () => {
+  const writes = Array.from({ length: 6 }, (_, index) =>
+    platform.runTool("write", { file_path: `new/folder/f${index}`, content: `${index}\n` }),
+  );
+  const used = platform.runTool("bash", { command: "cat new/folder/* | tr -d '\\n'" });
+  const looked = platform.runTool("grep", { pattern: "5", path: "new/folder" });
+  for (const write of writes) expect(await write).toMatchObject({ is_error: false });
+  expect(await used).toMatchObject({ is_error: false, output: "012345" });
+  expect((await looked).output).toContain("f5");
+});

@@ -10,6 +10,7 @@ import { relative } from "node:path";
 import { messageOf } from "../log.ts";
 import { BashTool } from "./bash-tool.ts";
 import { share } from "./share.ts";
+import { Turnstile } from "./turnstile.ts";
 
 export interface ToolRun {
   name: string;
@@ -29,11 +30,15 @@ interface SdkTool {
   run: (input: never, context?: { signal?: AbortSignal }) => unknown;
 }
 
+/** Tools that change nothing. */
+const lookers = new Set(["read", "glob", "grep"]);
+
 /** The Anthropic SDK's agent toolset on one workspace, bash replaced by one that streams. */
 export class Tools {
   readonly #workspace: string;
   readonly #files: Map<string, SdkTool>;
   readonly #bash: BashTool;
+  readonly #turnstile = new Turnstile();
 
   constructor(workspace: string, environment: Record<string, string>) {
     this.#workspace = workspace;
@@ -62,8 +67,14 @@ export class Tools {
   }
 
   /** Never throws: whatever a tool throws is its error result. */
-  async run(call: ToolRun): Promise<ToolOutcome> {
+  run(call: ToolRun): Promise<ToolOutcome> {
+    const run = () => this.#run(call);
+    return lookers.has(call.name) ? this.#turnstile.look(run) : this.#turnstile.change(run);
+  }
+
+  async #run(call: ToolRun): Promise<ToolOutcome> {
     try {
+      if (call.signal.aborted) throw new Error(`${call.name}: cancelled`);
       if (call.name === "bash") return await this.#bash.run(call);
       call.onStarted();
       const tool = this.#files.get(call.name);
