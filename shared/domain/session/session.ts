@@ -99,14 +99,13 @@ async function inherit(deps: SessionDeps, owner: Owner, input: CreateSessionRequ
   };
 }
 
-async function nameSession(
+function nameSession(
   deps: SessionDeps,
-  prompt: string,
+  suggested: Names | null,
+  subject: string,
   repository: Repository,
   sessionId: string,
-): Promise<Names> {
-  const subject = prompt || repository.repo || "New session";
-  const suggested = prompt === "" ? null : await deps.naming.suggest(prompt, namingBudgetMs);
+): Names {
   const names = suggested ?? deps.fallbackNames(subject);
   const own = `${names.branch}-${sessionId.slice(0, 6)}`;
   return { title: names.title, branch: deps.uniqueBranch(own, repository.branches) };
@@ -130,8 +129,12 @@ export async function createSession(deps: SessionDeps, owner: Owner, input: Crea
   const inherited = await inherit(deps, owner, input);
   const prompt = messages.findLast(({ role }) => role === "user")?.text ?? "";
   const session_id = deps.ids.uuid();
-  const repository = await checkRepository(deps, inherited.repo, inherited.target_branch);
-  const names = await nameSession(deps, prompt, repository, session_id);
+  const [repository, suggested] = await Promise.all([
+    checkRepository(deps, inherited.repo, inherited.target_branch),
+    prompt === "" ? null : deps.naming.suggest(prompt, namingBudgetMs),
+  ]);
+  const subject = prompt || repository.repo || "New session";
+  const names = nameSession(deps, suggested, subject, repository, session_id);
   const now = deps.clock.now();
   const key = { tenant_id: owner.tenant_id, session_id };
   const first = firstRows(deps.ids, key, owner.user_id, messages, now);
@@ -142,7 +145,7 @@ export async function createSession(deps: SessionDeps, owner: Owner, input: Crea
     repo: repository.repo ?? undefined,
     repo_url: repository.repo_url ?? undefined,
     target_branch: repository.target_branch ?? undefined,
-    branch: repository.repo ? names.branch : undefined,
+    branch: names.branch,
     messages: JSON.stringify(input.messages),
     inbox_status: "active" as const,
     sbx_config: "null",

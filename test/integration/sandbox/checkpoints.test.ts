@@ -10,8 +10,16 @@ const host = new GitHost();
 let platform: FakePlatform;
 let task: SandboxTask;
 
-beforeAll(() => host.start());
-afterAll(() => host.stop());
+const trap = new GitHost();
+
+beforeAll(async () => {
+  await host.start();
+  await trap.start();
+});
+afterAll(() => {
+  host.stop();
+  trap.stop();
+});
 beforeEach(async () => {
   platform = new FakePlatform();
   await platform.start();
@@ -164,14 +172,11 @@ test("a failed push leaves the checkpoint pending and is tried again by itself",
 test("no redirect is followed: the credential goes nowhere else", async () => {
   project("redirected");
   await startOn("redirected");
-  const trap = new GitHost();
-  await trap.start();
   host.redirectTo = trap.url("x").replace("/x.git", "");
   await platform.runTool("write", { file_path: "one", content: "1\n" });
   const taken = await platform.takeCheckpoint(pushTo("redirected"));
   expect(taken.push).toMatchObject({ status: "pending", error: "the git host answered 302" });
   expect(trap.requests).toEqual([]);
-  trap.stop();
 }, 30_000);
 
 test("the workspace's own .git does not matter", async () => {

@@ -30,7 +30,7 @@ test("a session without a repository and without a prompt: every field, and no t
     title: expect.any(String),
     repo: null,
     target_branch: null,
-    branch: null,
+    branch: expect.stringMatching(/^[a-z0-9-]+$/),
     messages: null,
     inbox_status: "active",
     sbx_config: null,
