@@ -1,4 +1,5 @@
 import { takeCheckpoint } from "../domain/checkpoint/checkpoint.ts";
+import { subscribersOf } from "../domain/connection/connection.ts";
 import { ensureContainer, latestContainer, type Container } from "../domain/container/container.ts";
 import { lossOf } from "../domain/container/container.decisions.ts";
 import { transition, type Conversation } from "../domain/conversation/conversation.ts";
@@ -73,9 +74,9 @@ interface Answered {
 
 async function ask(deps: StepDeps, step: Step): Promise<Answered> {
   const { key, claim } = step;
-  const { request, seenHead } = await requestOf(deps, key);
+  const [{ request, seenHead }, watchers] = await Promise.all([requestOf(deps, key), subscribersOf(deps, key)]);
   const message_id = deps.ids.next(idPrefixes.message);
-  const completed = await streamAnswer(deps, request, { key, claim, messageId: message_id });
+  const completed = await streamAnswer(deps, request, { key, claim, messageId: message_id, watchers });
   const { content, stopReason, usage, requestId } = completed;
   const { cache_write_1h_tokens: _hour, list_price: _list, ...counted } = usage;
   const cost_micro_usd = deps.price(usage, deps.clock.now());

@@ -81,12 +81,15 @@ class Sender {
     await this.sending;
   }
 
-  private flush(): void {
-    const { relay, watchers, key } = this.streaming;
-    const messages = relay.flush();
+  send(messages: string[]): void {
+    const { watchers, key } = this.streaming;
     if (messages.length === 0 || watchers.size === 0) return;
     const to = [...watchers];
     this.sending = this.sending.then(() => deliver(this.deps, key, to, messages)).catch(() => undefined);
+  }
+
+  private flush(): void {
+    this.send(this.streaming.relay.flush());
   }
 }
 
@@ -94,6 +97,8 @@ export interface StreamOf {
   key: SessionKey;
   claim: Claim;
   messageId: string;
+  /** Who watched a moment ago; newcomers are found while it streams. */
+  watchers: string[];
 }
 
 /**
@@ -105,7 +110,7 @@ export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: St
   const { turn_id, step, fence } = claim;
   const relay = new DeltaRelay(deps.clock, key, { message_id: messageId, turn_id, step, fence });
   const abort = new AbortController();
-  const watchers = new Set(await subscribersOf(deps, key));
+  const watchers = new Set(of.watchers);
   const streaming: Streaming = { key, claim, relay, watchers, abort, leaseUntil: deps.clock.now() + leaseMs };
   const sender = new Sender(deps, streaming);
   const ended = new AbortController();
@@ -114,7 +119,7 @@ export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: St
   });
   void looking;
   try {
-    await deliver(deps, key, [...watchers], [relay.started()]);
+    sender.send([relay.started()]);
     return await consume(deps, request, streaming, sender);
   } finally {
     ended.abort();
