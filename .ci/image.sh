@@ -59,8 +59,9 @@ container=$(image from localhost/sandbox:test)
 root=$(image mount "$container")
 echo "size: $(du -sm "$root" | cut -f1) MB"
 
-echo "run: both programs and the ECS emulator's tests from this root filesystem"
-SANDBOX_ROOT_FILESYSTEM=$root node_modules/.bin/jest --selectProjects integration --testPathPatterns test/integration/ecs/image
+echo "run: both programs, and the main job end to end, from this root filesystem"
+SANDBOX_ROOT_FILESYSTEM=$root node_modules/.bin/jest --selectProjects integration e2e \
+  --testPathPatterns 'test/(integration/ecs/image|e2e/main-job)'
 
 if [ -n "$keep" ]; then
   mkdir -p "$keep"

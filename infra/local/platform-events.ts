@@ -76,6 +76,7 @@ export async function startContainers(
     clock: systemClock,
     ids: randomIds,
     ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
+    ...(options.rootFilesystem === undefined ? {} : { rootFilesystem: options.rootFilesystem }),
     log: (line) => files.write("containers", `${line.taskId} ${line.container} ${line.line}`),
   });
   return { ...ecs, service: withEcsConditions(ecs.service) };

@@ -41,6 +41,8 @@ export interface PlatformOptions {
   scheduleScale?: number;
   /** How long a spare execution environment stays warm, in ms. */
   idleMs?: number;
+  /** An unpacked sandbox image. @default - composed of this machine's programs */
+  rootFilesystem?: string;
   /** `none`: tools run as this user, with all its files. Only for a machine that is itself disposable. */
   isolation?: "bubblewrap" | "none";
 }

@@ -27,15 +27,21 @@ async function main(): Promise<void> {
   console.log(describe(platform, settings.model));
 }
 
-type Settings = Pick<PlatformOptions, "stateDir" | "model" | "modelApiKey" | "isolation">;
+type Settings = Pick<PlatformOptions, "stateDir" | "model" | "modelApiKey" | "isolation" | "rootFilesystem">;
 
 function readSettings(env: NodeJS.ProcessEnv): Settings {
   const stateDir = resolve(env["SANDBOX_STATE_DIR"] ?? join(root, ".local"));
   const isolation = env["SANDBOX_ISOLATION"] === "none" ? "none" : "bubblewrap";
   const modelApiKey = env["ANTHROPIC_API_KEY"];
-  if (!modelApiKey) return { stateDir, isolation, model: "rehearsal" };
+  const image = env["SANDBOX_ROOT_FILESYSTEM"];
+  const sandbox: Omit<Settings, "model"> = {
+    stateDir,
+    isolation,
+    ...(image ? { rootFilesystem: resolve(image) } : {}),
+  };
+  if (!modelApiKey) return { ...sandbox, model: "rehearsal" };
   const baseUrl = env["ANTHROPIC_BASE_URL"];
-  return { stateDir, isolation, modelApiKey, model: baseUrl ? { baseUrl } : "claude" };
+  return { ...sandbox, modelApiKey, model: baseUrl ? { baseUrl } : "claude" };
 }
 
 function requireBubblewrap(): void {

@@ -7,6 +7,7 @@ import { ApiClient, type ApiSocket } from "../../scripts/demo/client.ts";
 import type { TokenAnswer } from "../../shared/protocol/http.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
 
+const image = process.env["SANDBOX_ROOT_FILESYSTEM"];
 const root = resolve(import.meta.dirname, "../..");
 
 /** The whole one-machine platform, as `npm start` runs it, on free ports and with a state of its own. */
@@ -21,6 +22,8 @@ export async function startLocalPlatform(
     stateDir,
     ports: { git: options.gitPort ?? 0 },
     model: "rehearsal",
+    // Set by .ci/image.sh: the sandboxes then run from the built image.
+    ...(image ? { rootFilesystem: image } : {}),
     log: (line) => lines.push(line),
     scheduleScale: options.scheduleScale ?? 1,
   });
