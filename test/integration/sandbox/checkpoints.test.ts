@@ -6,6 +6,9 @@ import { FakePlatform, emptySource } from "./support/fake-platform.ts";
 import { GitHost, git } from "./support/git-host.ts";
 import { SandboxTask } from "./support/sandbox-task.ts";
 
+// Each test starts real processes, which a busy machine takes its time for.
+jest.setTimeout(40_000);
+
 const host = new GitHost();
 let platform: FakePlatform;
 let task: SandboxTask;

@@ -4,6 +4,9 @@ import { join, resolve } from "node:path";
 import { FakePlatform } from "./support/fake-platform.ts";
 import { SandboxTask } from "./support/sandbox-task.ts";
 
+// Each test starts real processes, which a busy machine takes its time for.
+jest.setTimeout(40_000);
+
 let platform: FakePlatform;
 let task: SandboxTask;
 

@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { FakePlatform } from "./support/fake-platform.ts";
 import { SandboxTask, freePort } from "./support/sandbox-task.ts";
 
+// Each test starts real processes, which a busy machine takes its time for.
+jest.setTimeout(40_000);
+
 const platform = new FakePlatform();
 const task = new SandboxTask();
 const major = Number(process.versions.node.split(".")[0]);
