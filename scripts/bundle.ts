@@ -135,7 +135,7 @@ async function buildPrograms(root: string) {
     mainFields: ["module", "main"],
     plugins: [slim(root)],
     // Native: the image and one machine have them installed.
-    external: ["@parcel/watcher", "@vscode/ripgrep"],
+    external: ["@vscode/ripgrep"],
   });
   return outputFiles;
 }

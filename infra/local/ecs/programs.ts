@@ -11,7 +11,7 @@ export interface Programs {
   packages: { name: string; folder: string }[];
 }
 
-const nativePackages = ["@parcel/watcher", "@vscode/ripgrep"];
+const nativePackages = ["@vscode/ripgrep"];
 
 /** `nodeModules`: where the platform's own packages are. A packaged Node is preferred: the tools need 22 or newer. */
 export function findPrograms(nodeModules: string): Programs {

@@ -137,8 +137,8 @@ describe("a task", () => {
     expect(Number(/^v(\d+)/.exec(node ?? "")?.[1])).toBeGreaterThanOrEqual(22);
     expect(npm).toMatch(/^\d+\./);
     expect(others.join("\n")).toMatch(/git version[^]*Python 3[^]*ripgrep/);
-    const native = "require('node:module').createRequire('/app/supervisor.mjs')('@parcel/watcher').subscribe.name";
-    expect((await ecs.shell(taskArn, "supervisor", `node -p "${native}"`)).output).toMatch(/subscribe/);
+    const native = "require('node:module').createRequire('/app/supervisor.mjs')('@vscode/ripgrep').rgPath";
+    expect((await ecs.shell(taskArn, "supervisor", `node -p "${native}"`)).output).toMatch(/\/app\/.*\/rg\n$/);
     await ecs.client.send(new StopTaskCommand({ cluster: "Main", task: taskArn }));
   });
 });
