@@ -23,7 +23,8 @@ interface Framed {
 
 /** The frame's answer, and what to do once it is sent. */
 export interface Handled {
-  result: Record<string, unknown>;
+  /** Null: the sender waits for no answer. An error is always answered. */
+  result: Record<string, unknown> | null;
   afterwards?: () => Promise<void>;
 }
 
@@ -42,7 +43,7 @@ export interface Link<Frame extends Framed, Deps> {
 }
 
 type Echo = string | null;
-type Answer = { result: Record<string, unknown> } | { error: WireError };
+type Answer = { result: Record<string, unknown> | null } | { error: WireError };
 
 function echoOf(value: unknown, name: string): Echo {
   if (typeof value !== "object" || value === null || !(name in value)) return null;
@@ -70,7 +71,7 @@ function toWire(error: unknown): WireError {
   return { code: error.code, message: issues ? `${error.message} (${issues})` : error.message };
 }
 
-/** Every frame gets exactly one answer, whatever it holds; the connection lives on. */
+/** Every frame gets at most one answer, whatever it holds; the connection lives on. */
 export function onSocketFrame<Frame extends Framed, Deps extends SocketKitDeps>(
   link: Link<Frame, Deps>,
   live: () => Deps,
@@ -110,10 +111,10 @@ async function serveFrame<Frame extends Framed, Deps extends SocketKitDeps>(
     answer = { error: toWire(error) };
     report(deps, connection, typeOf(value), error, link.types);
   }
-  await deps.sockets.post(
-    connectionId,
-    JSON.stringify({ type: "ack", [link.echo]: echoOf(value, link.echo), ...answer }),
-  );
+  if ("error" in answer || answer.result !== null) {
+    const ack = { type: "ack", [link.echo]: echoOf(value, link.echo), ...answer };
+    await deps.sockets.post(connectionId, JSON.stringify(ack));
+  }
   deps.log.info("frame", {
     connection_id: connectionId,
     tenant_id: connection.tenant_id,

@@ -25,6 +25,8 @@ export interface SandboxFrameDeps
 }
 
 const done: Handled = { result: {} };
+/** Sent live: nobody keeps such a frame until it is answered, and an old container's reaches its own session only. */
+const unanswered: Handled = { result: null };
 
 /** What a supervisor's frames do, all within the one session and epoch of its link. */
 const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
@@ -45,9 +47,8 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
     return { ...done, afterwards: () => deps.sockets.close(connection.connection_id) };
   },
   "sandbox.tool_output": async (deps, { call_id, offset, text }, connection) => {
-    await requireLive(deps, linkOf(connection));
     await announceLive(deps, keyOf(connection), { type: "tool.output", data: { call_id, offset, text } });
-    return done;
+    return unanswered;
   },
   "sandbox.tool_completed": async (deps, frame, connection) => {
     const { type: _type, frame_id: _id, ...result } = frame;
@@ -67,14 +68,12 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
     return { result: await grantUpload(deps.objects, linkOf(connection), { purpose, length, sha256 }) };
   },
   "sandbox.files_changed": async (deps, { by, changes, more }, connection) => {
-    await requireLive(deps, linkOf(connection));
     await announceLive(deps, keyOf(connection), { type: "file.changed", data: { by, changes, more } });
-    return done;
+    return unanswered;
   },
   "sandbox.port_opened": async (deps, { port }, connection) => {
-    await requireLive(deps, linkOf(connection));
     await announceLive(deps, keyOf(connection), { type: "preview.ready", data: { port } });
-    return done;
+    return unanswered;
   },
   "sandbox.renew_token": async (deps, _frame, connection) => {
     const { key, epoch } = linkOf(connection);

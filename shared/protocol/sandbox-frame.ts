@@ -2,7 +2,7 @@ import * as z from "zod";
 import { WireError } from "./error-code.ts";
 import { PushStatus } from "./server-event.ts";
 
-/** Identifies a frame on the link: acked once, resent until it is. */
+/** Identifies a frame on the link: acked once, resent until it is. Live frames are answered only where they are refused. */
 const FrameId = z.string().min(1).max(64);
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const ObjectId = z.string().regex(/^[0-9a-f]{40}$/);
