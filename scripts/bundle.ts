@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { build, type BuildOptions } from "esbuild";
 import { slim } from "./slim.ts";
@@ -59,6 +60,7 @@ const sizesFile = "dist/sizes.json";
 const hashFile = "dist/sources.sha256";
 
 const KB = 1024;
+const staleLockMs = 60_000;
 /** Goals, since a cold start reads and compiles all of a bundle. */
 const defaultLimitBytes = 700 * KB;
 const limitsBytes: BundleSizes = {
@@ -103,8 +105,35 @@ export async function bundle(options: BundleOptions = {}): Promise<BundleSizes> 
   if (missing.length > 0) throw new Error(`cannot bundle, missing: ${missing.join(", ")}`);
 
   const hash = hashSources(root);
-  const earlier = options.force ? null : builtFrom(root, hash);
-  if (earlier !== null) return earlier;
+  const earlier = () => (options.force ? null : builtFrom(root, hash));
+  return earlier() ?? (await alone(root, async () => earlier() ?? (await buildAll(root, hash))));
+}
+
+/** Two test files may want the same bundles at once: one builds, the other finds them built. */
+async function alone<T>(root: string, run: () => Promise<T>): Promise<T> {
+  const lock = join(root, "dist/.building");
+  mkdirSync(dirname(lock), { recursive: true });
+  while (!taken(lock)) await pause(50);
+  try {
+    return await run();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+/** Who died while it built leaves its lock behind: it counts for a minute. */
+function taken(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - since > staleLockMs) rmSync(lock, { recursive: true, force: true });
+    return false;
+  }
+}
+
+async function buildAll(root: string, hash: string): Promise<BundleSizes> {
   // A build that dies half way must not pass for the earlier one.
   rmSync(join(root, hashFile), { force: true });
 
