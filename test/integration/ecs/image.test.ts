@@ -26,6 +26,7 @@ async function linesOf(command: string[], container: "supervisor" | "toolbox"): 
   return ecs.logs.filter((log) => log.container === container).map((log) => log.line);
 }
 
+// The image takes buildah and a minute: .ci/image.sh builds it and runs these.
 const fromImage = rootFilesystem === undefined ? it.skip : it;
 
 fromImage.each(["supervisor", "toolbox"] as const)("the image's %s starts and tells its version", async (program) => {

@@ -121,10 +121,11 @@ test("files that a process changes are told apart from the assistant's", async (
   await run;
 });
 
+// Only root can start processes as two other users.
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
 asRoot(
-  "two users: private files of the toolbox reach the checkpoint, the supervisor's state stays private",
+  "two users (as root): private files of the toolbox reach the checkpoint, the supervisor's state stays private",
   async () => {
     await task.stop();
     task = new SandboxTask({ supervisor: 1001, toolbox: 1000 });

@@ -1,7 +1,6 @@
-// eslint-disable-next-line no-control-regex
-const escapeSequences = /\x1b\[[0-9;?]*[ -/]*[@-~]/g;
-// eslint-disable-next-line no-control-regex
-const openEscapeSequence = /\x1b(\[[0-9;?]*[ -/]*)?$/;
+const escape = String.fromCharCode(0x1b);
+const escapeSequences = new RegExp(String.raw`${escape}\[[0-9;?]*[ -/]*[@-~]`, "g");
+const openEscapeSequence = new RegExp(String.raw`${escape}(\[[0-9;?]*[ -/]*)?$`);
 const longestEscapeChars = 64;
 
 /** How many characters at the end of `text` may be the start of `marker`. */
