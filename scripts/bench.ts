@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startPlatform, type Platform } from "../infra/local/platform.ts";
 import { prepare } from "../infra/local/prepare.ts";
-import type { Session, TokenAnswer } from "../shared/protocol/http.ts";
+import type { TokenAnswer } from "../shared/protocol/account.ts";
+import type { Session } from "../shared/protocol/session.ts";
 import { ApiClient, type ApiSocket } from "./demo/client.ts";
 
 const root = resolve(import.meta.dirname, "..");

@@ -22,6 +22,11 @@ const meanings: Record<ErrorCode, ErrorMeaning> = {
   email_taken: { status: 409, title: "An account with this email exists", retryable: false },
   idempotency_mismatch: { status: 422, title: "The idempotency key was used with another request", retryable: false },
   payload_too_large: { status: 413, title: "Too large", retryable: false },
+  rate_limited: { status: 429, title: "Too many requests", retryable: true },
+  quota_exceeded: { status: 429, title: "The plan's limit is reached", retryable: false },
+  idempotency_in_flight: { status: 409, title: "The first request with this key still runs", retryable: true },
+  last_owner: { status: 409, title: "A tenant keeps at least one owner", retryable: false },
+  url_not_allowed: { status: 422, title: "This address may not be called", retryable: false },
   unknown_frame: { status: 400, title: "Unknown frame type", retryable: false },
   queue_full: { status: 409, title: "Too many prompts wait in this session", retryable: true },
   repo_not_found: { status: 422, title: "The repository does not exist or is private", retryable: false },
@@ -46,15 +51,18 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   /** Which part of the input is wrong: `path` in dots. */
   readonly issues: { path: string; message: string }[];
+  /** When the same request may succeed, where that is known. */
+  readonly retryAfterSeconds: number | null;
 
   constructor(
     code: ErrorCode,
     detail?: string,
-    options?: { cause?: unknown; issues?: { path: string; message: string }[] },
+    options?: { cause?: unknown; issues?: { path: string; message: string }[]; retryAfterSeconds?: number },
   ) {
     super(detail ?? meanings[code].title, { cause: options?.cause });
     this.name = "AppError";
     this.code = code;
     this.issues = options?.issues ?? [];
+    this.retryAfterSeconds = options?.retryAfterSeconds ?? null;
   }
 }

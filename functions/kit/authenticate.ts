@@ -1,18 +1,16 @@
 import { AppError } from "../../shared/errors.ts";
-import type { Actor, TokenVerifier } from "../../shared/ports/tokens.ts";
-import type { Role } from "../../shared/protocol/http.ts";
+import { type Actor, mayDo, type TokenVerifier } from "../../shared/ports/tokens.ts";
+import type { Permission } from "../../shared/protocol/permission.ts";
 
-/** Who may call a route; `public` is spelled out. A role takes every role above it. */
-export type Needs = "public" | "user" | { role: Role };
-
-const rank: Record<Role, number> = { viewer: 0, member: 1, admin: 2, owner: 3 };
+/** Who may call a route; `public` is spelled out. */
+export type Needs = "public" | Permission;
 
 /** The token of `Authorization: Bearer <token>`; null where the header is absent or of another scheme. */
 export function bearerOf(header: string | undefined): string | null {
   return /^Bearer ([^\s]+)$/i.exec(header ?? "")?.[1] ?? null;
 }
 
-/** The access token's actor, if it is good and its role suffices. */
+/** The access token's actor, if it is good and may do what the route needs. */
 export async function authenticate(
   verifier: Pick<TokenVerifier, "user">,
   header: string | undefined,
@@ -21,6 +19,6 @@ export async function authenticate(
   const token = bearerOf(header);
   if (token === null) throw new AppError("unauthenticated");
   const actor = await verifier.user(token);
-  if (needs !== "user" && rank[actor.role] < rank[needs.role]) throw new AppError("forbidden");
+  if (!mayDo(actor, needs)) throw new AppError("forbidden");
   return actor;
 }

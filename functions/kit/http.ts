@@ -22,6 +22,7 @@ export interface HttpKitDeps {
 
 interface Bindings {
   requestId: string;
+  sourceIp: string;
 }
 type HttpContext = Context<{ Bindings: Bindings }>;
 
@@ -65,7 +66,7 @@ async function runRoute<Deps extends HttpKitDeps>(
     query: parse(query, "query", () => context.req.query()),
     body: parse(body, "body", () => json),
   };
-  const answer = await definition.run({ input, actor: progress.actor, deps, requestId: progress.requestId });
+  const answer = await definition.run({ input, actor: progress.actor, deps, ...context.env });
   const headers = { ...noStore, ...answer.headers };
   if (answer.body === undefined) return new Response(null, { status: answer.status, headers });
   return Response.json(answer.body, { status: answer.status, headers });
@@ -77,6 +78,7 @@ function problemResponse(error: AppError, requestId: string): Response {
     ...noStore,
     "content-type": "application/problem+json",
     ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
+    ...(error.retryAfterSeconds === null ? {} : { "retry-after": String(error.retryAfterSeconds) }),
   };
   return new Response(JSON.stringify(problemOf(error, requestId)), { status, headers });
 }
@@ -141,9 +143,9 @@ export function httpHandler<Deps extends HttpKitDeps>(routes: readonly RouteDefi
   let app: ReturnType<typeof httpApp<Deps>> | null = null;
   return async (event: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
     app ??= httpApp(routes, live());
-    const { requestId } = event.requestContext;
+    const { requestId, http } = event.requestContext;
     const request = requestOf(event);
     if (!request) return resultOf(problemResponse(new AppError("method_not_allowed"), requestId));
-    return resultOf(await app.fetch(request, { requestId }));
+    return resultOf(await app.fetch(request, { requestId, sourceIp: http.sourceIp }));
   };
 }

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { AppError, meaningOf } from "../../shared/errors.ts";
-import type { Problem } from "../../shared/protocol/http.ts";
+import type { Problem } from "../../shared/protocol/problem.ts";
 
 /** RFC 9457. The detail of an unexpected error stays inside. */
 export function problemOf(error: AppError, requestId: string): Problem {

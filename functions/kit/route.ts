@@ -18,6 +18,8 @@ export interface Call<Deps, N extends Needs, B, Q, P> {
   actor: N extends "public" ? null : Actor;
   deps: Deps;
   requestId: string;
+  /** The caller's address as the gateway saw it. */
+  sourceIp: string;
 }
 
 interface Declaration<
@@ -53,6 +55,7 @@ export interface RouteDefinition<Deps> {
     actor: Actor | null;
     deps: Deps;
     requestId: string;
+    sourceIp: string;
   }): Promise<{ status: number; body?: unknown; headers?: Record<string, string> }>;
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { WebSocket } from "ws";
 import { subprotocol, ticketPrefix } from "../../shared/protocol/client-frame.ts";
-import type { TokenAnswer } from "../../shared/protocol/http.ts";
+import type { TokenAnswer } from "../../shared/protocol/account.ts";
 import type { ServerEvent } from "../../shared/protocol/server-event.ts";
 
 export interface HttpReply<T> {

@@ -1,5 +1,5 @@
 import { request } from "node:http";
-import type { OpenPreviewAnswer } from "../../shared/protocol/http.ts";
+import type { OpenPreviewAnswer } from "../../shared/protocol/preview.ts";
 import type * as z from "zod";
 
 export interface PreviewPage {

@@ -14,7 +14,7 @@ import type {
   TokenVerifier,
   UserTokens,
 } from "../ports/tokens.ts";
-import type { Role } from "../protocol/http.ts";
+import type { Role } from "../protocol/permission.ts";
 import { signingPair, type SecretText, type SigningPair } from "./derived-keys.ts";
 
 const accessTokenSeconds = 15 * 60;

@@ -12,6 +12,7 @@ import { wsTicketEntity } from "../domain/connection/ws-ticket.entity.ts";
 import { containerEntity } from "../domain/container/container.entity.ts";
 import { conversationEntity } from "../domain/conversation/conversation.entity.ts";
 import { idempotencyEntity } from "../domain/idempotency/idempotency.entity.ts";
+import { bucketEntity } from "../domain/quota/bucket.entity.ts";
 import { sessionEntity } from "../domain/session/session.entity.ts";
 import { chatMessageEntity } from "../domain/timeline/chat-message.entity.ts";
 import { sessionEventEntity } from "../domain/timeline/session-event.entity.ts";
@@ -46,6 +47,7 @@ function build(table: Table) {
       usageCounter: new Entity(usageCounterEntity, config),
       connection: new Entity(connectionEntity, config),
       subscription: new Entity(subscriptionEntity, config),
+      bucket: new Entity(bucketEntity, config),
       idempotency: new Entity(idempotencyEntity, config),
     },
     config,

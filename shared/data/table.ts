@@ -9,6 +9,8 @@ export const tableKeys = {
   indexes: {
     gsi1: { partitionKey: "gsi1pk", sortKey: "gsi1sk" },
     gsi2: { partitionKey: "gsi2pk", sortKey: "gsi2sk" },
+    gsi3: { partitionKey: "gsi3pk", sortKey: "gsi3sk" },
+    gsi4: { partitionKey: "gsi4pk", sortKey: "gsi4sk" },
   },
 } as const;
 
@@ -30,6 +32,16 @@ export const keyFields = {
     index: "gsi2",
     pk: { field: "gsi2pk", casing: "none" },
     sk: { field: "gsi2sk", casing: "none" },
+  },
+  gsi3: {
+    index: "gsi3",
+    pk: { field: "gsi3pk", casing: "none" },
+    sk: { field: "gsi3sk", casing: "none" },
+  },
+  gsi4: {
+    index: "gsi4",
+    pk: { field: "gsi4pk", casing: "none" },
+    sk: { field: "gsi4sk", casing: "none" },
   },
 } as const;
 

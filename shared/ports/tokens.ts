@@ -1,10 +1,18 @@
-import type { Role } from "../protocol/http.ts";
+import type { Permission, Role, Scope } from "../protocol/permission.ts";
+import { roleMay } from "../protocol/permission.ts";
 
-/** Who acts, as the access token says; nothing here ever comes from the request. */
+/** Who acts, as a verified token and the member's row say; nothing here ever comes from the request. */
 export interface Actor {
   tenantId: string;
   userId: string;
   role: Role;
+  /** The API key that speaks for this user; it may do what its scopes name, as far as the user's role goes. */
+  key?: { id: string; scopes: readonly Scope[] };
+}
+
+/** Deny by default: what the role does not have, no scope gives. */
+export function mayDo({ role, key }: Actor, permission: Permission): boolean {
+  return roleMay(role, permission) && (!key || key.scopes.some((scope) => scope === permission));
 }
 
 /** The one session and epoch that a supervisor may speak for. */

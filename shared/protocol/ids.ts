@@ -15,6 +15,10 @@ export const idPrefixes = {
   request: "req",
   usage: "use",
   family: "fam",
+  apiKey: "key",
+  invite: "inv",
+  webhook: "whk",
+  delivery: "dlv",
 } as const;
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];
 

@@ -1,6 +1,7 @@
 import { WebSocket } from "ws";
 import { openSocket, type ApiSocket } from "../../scripts/demo/client.ts";
-import type { Session, SessionUsage } from "../../shared/protocol/http.ts";
+import type { Session } from "../../shared/protocol/session.ts";
+import type { SessionUsage } from "../../shared/protocol/usage.ts";
 import type * as z from "zod";
 import { killSupervisors, runTurn, signUp, startLocalPlatform, type Person } from "../support/local-platform.ts";
 

@@ -6,14 +6,12 @@ import { importRepository } from "../../infra/local/git-host/repositories.ts";
 import { showBranch } from "../../scripts/demo/checkpoint.ts";
 import { ApiClient } from "../../scripts/demo/client.ts";
 import { openPreview } from "../../scripts/demo/preview.ts";
-import type {
-  Checkpoint,
-  Message,
-  OpenPreviewAnswer,
-  Session,
-  SessionUsage,
-  TokenAnswer,
-} from "../../shared/protocol/http.ts";
+import type { TokenAnswer } from "../../shared/protocol/account.ts";
+import type { Checkpoint } from "../../shared/protocol/checkpoint.ts";
+import type { Message } from "../../shared/protocol/conversation.ts";
+import type { OpenPreviewAnswer } from "../../shared/protocol/preview.ts";
+import type { Session } from "../../shared/protocol/session.ts";
+import type { SessionUsage } from "../../shared/protocol/usage.ts";
 import { ServerEventSchema } from "../../shared/protocol/server-event.ts";
 import type * as z from "zod";
 import { runTurn, signUp, startLocalPlatform, type Person } from "../support/local-platform.ts";

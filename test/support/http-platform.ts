@@ -12,7 +12,7 @@ import { dynamoPublicKeys } from "../../shared/adapters/signing-keys-dynamodb.ts
 import { joseSandboxTokens, joseUserTokens, joseVerifier } from "../../shared/adapters/tokens-jose.ts";
 import { publishedKeys } from "../../shared/domain/connection/signing-key.ts";
 import { jsonLog } from "../../shared/log.ts";
-import type { TokenAnswer } from "../../shared/protocol/http.ts";
+import type { TokenAnswer } from "../../shared/protocol/account.ts";
 import { httpApiEvent, type TestRequest } from "./http-event.ts";
 import { startTestTable } from "./test-table.ts";
 

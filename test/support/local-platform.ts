@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { startPlatform, type Platform } from "../../infra/local/platform.ts";
 import { prepare } from "../../infra/local/prepare.ts";
 import { ApiClient, type ApiSocket } from "../../scripts/demo/client.ts";
-import type { TokenAnswer } from "../../shared/protocol/http.ts";
+import type { TokenAnswer } from "../../shared/protocol/account.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
 
 const image = process.env["SANDBOX_ROOT_FILESYSTEM"];

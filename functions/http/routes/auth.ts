@@ -1,5 +1,5 @@
 import { login, logout, refresh, register } from "../../../shared/domain/account/account.ts";
-import { LoginRequest, RefreshRequest, RegisterRequest, TokenAnswer } from "../../../shared/protocol/http.ts";
+import { LoginRequest, RefreshRequest, RegisterRequest, TokenAnswer } from "../../../shared/protocol/account.ts";
 import { route } from "../deps.ts";
 
 export const authRoutes = [

@@ -1,4 +1,4 @@
-import { HealthAnswer } from "../../../shared/protocol/http.ts";
+import { HealthAnswer } from "../../../shared/protocol/health.ts";
 import { route } from "../deps.ts";
 
 export const healthRoutes = [

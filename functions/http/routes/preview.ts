@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { openPreview } from "../../../shared/domain/preview/preview.ts";
-import { OpenPreviewAnswer, OpenPreviewRequest } from "../../../shared/protocol/http.ts";
+import { OpenPreviewAnswer, OpenPreviewRequest } from "../../../shared/protocol/preview.ts";
 import { route } from "../deps.ts";
 
 export const previewRoutes = [
   route({
     method: "POST",
     path: "/sessions/{session_id}/preview",
-    needs: "user",
+    needs: "session.read",
     params: z.object({ session_id: z.string() }),
     body: OpenPreviewRequest,
     answers: { 201: OpenPreviewAnswer },

@@ -3,20 +3,17 @@ import { checkpointAnswers, eventAnswers, messageAnswers } from "../../../shared
 import { createSession, listSessions, readSession } from "../../../shared/domain/session/session.ts";
 import { submitPrompt } from "../../../shared/domain/turn/turn.ts";
 import { sessionUsage } from "../../../shared/domain/usage/usage.ts";
+import { Checkpoint } from "../../../shared/protocol/checkpoint.ts";
 import {
-  Checkpoint,
-  CreateSessionRequest,
   EventsPage,
   EventsQuery,
-  ListSessionsQuery,
   Message,
-  page,
-  PageQuery,
   SendMessageAnswer,
   SendMessageRequest,
-  Session,
-  SessionUsage,
-} from "../../../shared/protocol/http.ts";
+} from "../../../shared/protocol/conversation.ts";
+import { page, PageQuery } from "../../../shared/protocol/page.ts";
+import { CreateSessionRequest, ListSessionsQuery, Session } from "../../../shared/protocol/session.ts";
+import { SessionUsage } from "../../../shared/protocol/usage.ts";
 import type { Actor } from "../../../shared/ports/tokens.ts";
 import { route } from "../deps.ts";
 
@@ -32,7 +29,7 @@ export const sessionRoutes = [
   route({
     method: "POST",
     path: "/sessions",
-    needs: { role: "member" },
+    needs: "session.write",
     body: CreateSessionRequest,
     answers: { 201: Session },
     run: async ({ input, actor, deps }) => {
@@ -43,7 +40,7 @@ export const sessionRoutes = [
   route({
     method: "GET",
     path: "/sessions",
-    needs: "user",
+    needs: "session.read",
     query: ListSessionsQuery,
     answers: { 200: page(Session) },
     run: async ({ input, actor, deps }) => ({
@@ -54,7 +51,7 @@ export const sessionRoutes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}",
-    needs: "user",
+    needs: "session.read",
     params: ofSession,
     answers: { 200: Session },
     run: async ({ input, actor, deps }) => ({
@@ -65,7 +62,7 @@ export const sessionRoutes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}/messages",
-    needs: "user",
+    needs: "session.read",
     params: ofSession,
     query: PageQuery,
     answers: { 200: page(Message) },
@@ -77,7 +74,7 @@ export const sessionRoutes = [
   route({
     method: "POST",
     path: "/sessions/{session_id}/messages",
-    needs: { role: "member" },
+    needs: "prompt.send",
     params: ofSession,
     body: SendMessageRequest,
     answers: { 202: SendMessageAnswer },
@@ -89,7 +86,7 @@ export const sessionRoutes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}/events",
-    needs: "user",
+    needs: "session.read",
     params: ofSession,
     query: EventsQuery,
     answers: { 200: EventsPage },
@@ -101,7 +98,7 @@ export const sessionRoutes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}/checkpoints",
-    needs: "user",
+    needs: "session.read",
     params: ofSession,
     query: PageQuery,
     answers: { 200: page(Checkpoint) },
@@ -113,7 +110,7 @@ export const sessionRoutes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}/usage",
-    needs: "user",
+    needs: "session.read",
     params: ofSession,
     answers: { 200: SessionUsage },
     run: async ({ input, actor, deps }) => {

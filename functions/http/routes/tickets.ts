@@ -1,12 +1,12 @@
 import { issueTicket } from "../../../shared/domain/connection/ws-ticket.ts";
-import { TicketAnswer } from "../../../shared/protocol/http.ts";
+import { TicketAnswer } from "../../../shared/protocol/account.ts";
 import { route } from "../deps.ts";
 
 export const ticketRoutes = [
   route({
     method: "POST",
     path: "/ws-tickets",
-    needs: "user",
+    needs: "account.self",
     answers: { 201: TicketAnswer },
     run: async ({ actor, deps }) => ({ status: 201, body: await issueTicket(deps, actor) }),
   }),

@@ -5,7 +5,7 @@ import { AppError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ids } from "../../ports/ids.ts";
 import type { Actor, UserTokens } from "../../ports/tokens.ts";
-import type { LoginRequest, MeAnswer, RegisterRequest, TokenAnswer } from "../../protocol/http.ts";
+import type { LoginRequest, MeAnswer, RegisterRequest, TokenAnswer } from "../../protocol/account.ts";
 import { hashPassword, passwordMatches } from "./password.ts";
 import { newFamily, revokeFamily, rotate } from "./refresh-token.ts";
 

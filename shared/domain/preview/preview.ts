@@ -2,7 +2,7 @@ import type { Table } from "../../data/service.ts";
 import { AppError } from "../../errors.ts";
 import type { PreviewCapabilities, PreviewTarget } from "../../ports/capabilities.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { OpenPreviewAnswer } from "../../protocol/http.ts";
+import type { OpenPreviewAnswer } from "../../protocol/preview.ts";
 import type * as z from "zod";
 import { latestContainer } from "../container/container.ts";
 import { findSessionRow } from "../session/session-row.ts";

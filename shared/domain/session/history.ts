@@ -1,7 +1,9 @@
 import { rows } from "../../data/service.ts";
 import { AppError } from "../../errors.ts";
 import type { Cursors } from "../../ports/cursors.ts";
-import type { Checkpoint, EventsPage, EventsQuery, Message, PageQuery } from "../../protocol/http.ts";
+import type { Checkpoint } from "../../protocol/checkpoint.ts";
+import type { EventsPage, EventsQuery, Message } from "../../protocol/conversation.ts";
+import type { PageQuery } from "../../protocol/page.ts";
 import type * as z from "zod";
 import { listCheckpoints } from "../checkpoint/checkpoint.ts";
 import { toEvent, type SessionKey } from "../timeline/row.ts";

@@ -3,7 +3,7 @@ import { AppError } from "../../errors.ts";
 import type { Cursors } from "../../ports/cursors.ts";
 import type { GitHosts } from "../../ports/git-hosts.ts";
 import type { Names, Naming } from "../../ports/naming.ts";
-import type { CreateSessionRequest, ListSessionsQuery, Session } from "../../protocol/http.ts";
+import type { CreateSessionRequest, ListSessionsQuery, Session } from "../../protocol/session.ts";
 import { maxJsonColumnBytes, maxPromptBytes } from "../../protocol/limits.ts";
 import { latestCheckpoint } from "../checkpoint/checkpoint.ts";
 import { readConversation } from "../conversation/conversation.ts";

@@ -4,7 +4,7 @@ import type { Ids } from "../../ports/ids.ts";
 import type { Log } from "../../ports/log.ts";
 import type { WorkQueue } from "../../ports/work-queue.ts";
 import type { Delivery } from "../../protocol/client-frame.ts";
-import { SendMessageAnswer } from "../../protocol/http.ts";
+import { SendMessageAnswer } from "../../protocol/conversation.ts";
 import { idPrefixes } from "../../protocol/ids.ts";
 import { maxPromptBytes } from "../../protocol/limits.ts";
 import { rows } from "../../data/service.ts";

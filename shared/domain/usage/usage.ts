@@ -1,7 +1,7 @@
 import type { EntityItem } from "electrodb";
 import { rows, type Platform, type Table } from "../../data/service.ts";
 import type { Usage } from "../../protocol/content.ts";
-import type { SessionUsage } from "../../protocol/http.ts";
+import type { SessionUsage } from "../../protocol/usage.ts";
 import type * as z from "zod";
 import type { SessionKey } from "../timeline/row.ts";
 import type { TransactionEntities, TransactionItem } from "../timeline/timeline.ts";

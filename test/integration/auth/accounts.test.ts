@@ -1,6 +1,6 @@
 import { ScanCommand } from "@aws-sdk/lib-dynamodb";
 import { rows } from "../../../shared/data/service.ts";
-import { MeAnswer, TokenAnswer } from "../../../shared/protocol/http.ts";
+import { MeAnswer, TokenAnswer } from "../../../shared/protocol/account.ts";
 import { startHttpPlatform, type HttpPlatform } from "../../support/http-platform.ts";
 
 let platform: HttpPlatform;

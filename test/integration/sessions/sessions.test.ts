@@ -1,6 +1,6 @@
 import { rows } from "../../../shared/data/service.ts";
-import type { Session } from "../../../shared/protocol/http.ts";
-import type { TokenAnswer } from "../../../shared/protocol/http.ts";
+import type { Session } from "../../../shared/protocol/session.ts";
+import type { TokenAnswer } from "../../../shared/protocol/account.ts";
 import { startHttpPlatform, type HttpPlatform } from "../../support/http-platform.ts";
 import type { recordedQueue } from "../../support/fakes.ts";
 

@@ -5,7 +5,7 @@ import { routesOver } from "../../../functions/kit/route.ts";
 import { AppError } from "../../../shared/errors.ts";
 import { jsonLog } from "../../../shared/log.ts";
 import type { Actor } from "../../../shared/ports/tokens.ts";
-import { Problem } from "../../../shared/protocol/http.ts";
+import { Problem } from "../../../shared/protocol/problem.ts";
 import { httpApiEvent, type TestRequest } from "../../support/http-event.ts";
 
 const route = routesOver<HttpKitDeps>();
@@ -16,7 +16,7 @@ const routes = [
   route({
     method: "POST",
     path: "/sessions/{session_id}/items",
-    needs: { role: "member" },
+    needs: "prompt.send",
     params: z.object({ session_id: z.string().min(3) }),
     query: z.strictObject({ limit: z.coerce.number().int().max(10).default(5) }),
     body: z.strictObject({ name: z.string(), size: z.number().int().default(1) }),
@@ -29,7 +29,7 @@ const routes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}/items",
-    needs: "user",
+    needs: "session.read",
     answers: { 200: z.object({ ok: z.boolean() }) },
     run: async () => ({ status: 200, body: { ok: true }, headers: { "cache-control": "private" } }),
   }),
