@@ -1,5 +1,5 @@
 // Packages that ship ES modules only: Jest on Node 20 needs them transformed.
-const esModulesOnly = ["jose", "hono", "@hono", "fauxqs", "@vscode/ripgrep"];
+const esModulesOnly = ["jose", "hono", "@hono", "fauxqs", "@vscode/ripgrep", "@seriousme"];
 
 const base = {
   testEnvironment: "node",
