@@ -6,6 +6,9 @@ export const ticketRoutes = [
   route({
     method: "POST",
     path: "/ws-tickets",
+    id: "createTicket",
+    summary: "Makes a ticket that opens one WebSocket",
+    tag: "Account",
     needs: "account.self",
     answers: { 201: TicketAnswer },
     run: async ({ actor, deps }) => ({ status: 201, body: await issueTicket(deps, actor) }),

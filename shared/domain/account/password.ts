@@ -35,3 +35,12 @@ export async function passwordMatches(password: string, stored: string | null): 
   const found = await derive(password, Buffer.from(salt, "base64url"), { N: Number(N), r: Number(r), p: Number(p) });
   return timingSafeEqual(found, expected) && stored !== null;
 }
+
+/** Checks one password against what is stored, and again only where something else is stored by then. */
+export function passwordCheck(password: string): (stored: string | undefined) => Promise<boolean> {
+  let checked: { stored: string | undefined; matches: Promise<boolean> } | null = null;
+  return (stored) => {
+    if (!checked || checked.stored !== stored) checked = { stored, matches: passwordMatches(password, stored ?? null) };
+    return checked.matches;
+  };
+}

@@ -17,6 +17,8 @@ export const refreshTokenEntity = createSchema({
     family_id: { type: "string", required: true, readOnly: true },
     tenant_id: { type: "string", required: true, readOnly: true },
     user_id: { type: "string", required: true, readOnly: true },
+    /** Of the membership when the family began: another one there, and the family is dead. */
+    generation: { type: "number", required: true, readOnly: true },
     created_at: { type: "number", required: true, readOnly: true },
     rotated_at: { type: "number", required: true },
     revoked_at: { type: "number" },

@@ -4,6 +4,7 @@ import { digestOf, equalSecrets } from "../../digest.ts";
 import { AppError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ids } from "../../ports/ids.ts";
+import { findMembership, type Member, type Membership } from "./membership.ts";
 
 export const refreshTokenSeconds = 30 * 24 * 60 * 60;
 
@@ -18,20 +19,19 @@ export interface RefreshDeps {
   ids: Pick<Ids, "next" | "secret">;
 }
 
-interface Owner {
-  tenant_id: string;
-  user_id: string;
-}
-
 /** The first token of a new family, and the row that must be created for it. */
-export function newFamily(deps: RefreshDeps, owner: Owner) {
+export function newFamily(
+  deps: Omit<RefreshDeps, "table">,
+  owner: Pick<Member, "tenant_id" | "user_id" | "generation">,
+) {
   const now = deps.clock.now();
   const locator = deps.ids.secret(locatorBytes);
   const secret = deps.ids.secret(secretBytes);
-  const { tenant_id, user_id } = owner;
+  const { tenant_id, user_id, generation } = owner;
   const row = {
     tenant_id,
     user_id,
+    generation,
     locator_hash: digestOf(locator),
     secret_hash: digestOf(secret),
     family_id: deps.ids.next("fam"),
@@ -52,13 +52,21 @@ async function findFamily(deps: Pick<RefreshDeps, "table" | "clock">, token: str
 /**
  * Exchanges the newest token of a family for the next one. An older one means that two parties hold the family: it is
  * revoked whole and `token_reused` thrown, also where two requests present the newest at the same time.
+ *
+ * A family of another generation than the membership's is dead. The two are read, not locked: whatever raises the
+ * generation after that read kills what is answered here as well, since the answer is of the family's generation.
  */
-export async function rotate(deps: RefreshDeps, token: string): Promise<Owner & { token: string }> {
+export async function rotate(
+  deps: RefreshDeps,
+  token: string,
+): Promise<{ membership: Membership; refreshToken: string }> {
   const family = await findFamily(deps, token);
   if (!family) throw new AppError("unauthenticated");
   const { locator_hash, tenant_id, user_id } = family;
   if (!family.isNewest) return reused(deps, locator_hash);
   if (family.revoked_at !== undefined) throw new AppError("unauthenticated");
+  const membership = await findMembership(deps.table, tenant_id, user_id);
+  if (membership?.user.generation !== family.generation) throw new AppError("unauthenticated");
   const now = deps.clock.now();
   const secret = deps.ids.secret(secretBytes);
   const change = {
@@ -79,7 +87,7 @@ export async function rotate(deps: RefreshDeps, token: string): Promise<Owner & 
     if (isConditionFailure(error)) return reused(deps, locator_hash);
     throw error;
   }
-  return { tenant_id, user_id, token: token.slice(0, locatorLength) + secret };
+  return { membership, refreshToken: token.slice(0, locatorLength) + secret };
 }
 
 async function reused(deps: RefreshDeps, locatorHash: string): Promise<never> {

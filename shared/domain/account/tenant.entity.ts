@@ -1,5 +1,6 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
+import { planNames } from "../../ports/plans.ts";
 
 const { primary } = keyFields;
 
@@ -8,6 +9,10 @@ export const tenantEntity = createSchema({
   attributes: {
     tenant_id: { type: "string", required: true, readOnly: true },
     name: { type: "string", required: true },
+    /** How many members are owners; never 0. */
+    owners: { type: "number", required: true },
+    /** Absent: the stage's default. */
+    plan: { type: planNames },
     created_at: { type: "number", required: true, readOnly: true },
   },
   indexes: {

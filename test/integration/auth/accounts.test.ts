@@ -1,5 +1,6 @@
 import { ScanCommand } from "@aws-sdk/lib-dynamodb";
 import { rows } from "../../../shared/data/service.ts";
+import { register } from "../../../shared/domain/account/account.ts";
 import { MeAnswer, TokenAnswer } from "../../../shared/protocol/account.ts";
 import { startHttpPlatform, type HttpPlatform } from "../../support/http-platform.ts";
 
@@ -36,7 +37,8 @@ describe("register", () => {
     });
     const me = await platform.send("GET", "/me", undefined, tokens.access_token);
     expect(me.status).toBe(200);
-    expect(MeAnswer.parse(me.body)).toEqual({ user: tokens.user, tenant: tokens.tenant });
+    const { user, tenant } = tokens;
+    expect(MeAnswer.parse(me.body)).toEqual({ user, tenant, tenants: [{ ...tenant, role: "owner" }] });
   });
 
   it("refuses an email that is taken, in any case", async () => {
@@ -58,6 +60,15 @@ describe("register", () => {
     expect(answers.filter((answer) => answer.status === 201)).toHaveLength(1);
     expect(answers.filter((answer) => answer.body["code"] === "email_taken")).toHaveLength(7);
     expect((await storedItems()).length - before).toBe(4);
+  });
+
+  it("is nobody's where registration is closed, before anything is looked up", async () => {
+    await platform.register("taken@example.com");
+    const closed = { ...platform.deps, registration: "invite_only" as const };
+    for (const email of ["taken@example.com", "free@example.com"]) {
+      const registering = register(closed, { email, password, tenant_name: "A" }, "198.51.100.1");
+      await expect(registering).rejects.toMatchObject({ code: "forbidden" });
+    }
   });
 
   it.each([

@@ -1,5 +1,4 @@
 import { GetCommand } from "@aws-sdk/lib-dynamodb";
-import { dynamoConnectionDoor } from "../../../shared/adapters/connection-door.ts";
 import { ticketKey } from "../../../shared/data/keys.ts";
 import { digestOf } from "../../../shared/digest.ts";
 import { AppError } from "../../../shared/errors.ts";
@@ -8,6 +7,8 @@ import { joseUserTokens, joseVerifier } from "../../../shared/adapters/tokens-jo
 import { publishedKeys } from "../../../shared/domain/connection/signing-key.ts";
 import { rows } from "../../../shared/data/service.ts";
 import { issuer, startHttpPlatform, type HttpPlatform } from "../../support/http-platform.ts";
+import { people } from "../../support/people.ts";
+import { offer, socketDriver } from "../../support/socket-driver.ts";
 
 let platform: HttpPlatform;
 beforeAll(async () => {
@@ -15,10 +16,13 @@ beforeAll(async () => {
 });
 afterAll(() => platform.stop());
 
+const { found } = people(() => platform);
+const { connect, ticketOf, rowOf } = socketDriver(() => platform);
+
 const sessionId = "2b1f8a6e-9d53-4c19-8f1e-0a5a3c7d9e42";
 
 async function launched(epoch: number): Promise<{ tenant_id: string; session_id: string; epoch: number }> {
-  const { tenant } = await platform.register();
+  const { tenant } = await found();
   const now = platform.clock.now();
   const key = { tenant_id: tenant.id, session_id: sessionId, epoch };
   await rows(platform.deps.table)
@@ -37,43 +41,52 @@ const redeem = (body: unknown) => platform.send("POST", "/sandbox-tokens", body)
 
 describe("WebSocket tickets", () => {
   it("are stored by hash, with who they are for, for a minute", async () => {
-    const { access_token, user, tenant } = await platform.register();
-    const answer = await platform.send("POST", "/ws-tickets", undefined, access_token);
-    expect(answer).toMatchObject({ status: 201, body: { expires_in: 60 } });
-    const ticket = String(answer.body["ticket"]);
+    const owner = await found();
+    const ticket = await ticketOf(owner);
     expect(ticket).toMatch(/^[A-Za-z0-9_-]{43}$/);
     const { client, name } = platform.deps.table;
     const { Item } = await client.send(new GetCommand({ TableName: name, Key: ticketKey(digestOf(ticket)) }));
     expect(Item).toMatchObject({
-      tenant_id: tenant.id,
-      user_id: user.id,
-      role: "owner",
+      tenant_id: owner.tenant.id,
+      user_id: owner.user.id,
+      generation: 1,
       expires_at: Math.floor(platform.clock.now() / 1000) + 60,
     });
     expect(JSON.stringify(Item)).not.toContain(ticket);
   });
 
   it("open one connection, however many try at once", async () => {
-    const { client, name } = platform.deps.table;
-    const door = dynamoConnectionDoor(platform.client, name, platform.clock);
-    const { access_token, user, tenant } = await platform.register();
-    const ticket = String((await platform.send("POST", "/ws-tickets", undefined, access_token)).body["ticket"]);
-    const ids = Array.from({ length: 6 }, (_, index) => `conn-${index}=`);
-    const entered = await Promise.all(ids.map((id) => door.enterByTicket(id, ticket)));
-    expect(entered.filter(Boolean)).toHaveLength(1);
-    const winner = ids[entered.indexOf(true)] ?? "";
-    const { data } = await rows({ client, name }).entities.connection.get({ connection_id: winner }).go();
-    expect(data).toMatchObject({ kind: "user", tenant_id: tenant.id, user_id: user.id, role: "owner" });
-    expect(await door.enterByTicket("conn-late=", ticket)).toBe(false);
+    const owner = await found();
+    const ticket = await ticketOf(owner);
+    const answers = await Promise.all(Array.from({ length: 6 }, () => connect(offer(ticket))));
+    expect(answers.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([
+      200, 401, 401, 401, 401, 401,
+    ]);
+    const winner = answers.find(({ statusCode }) => statusCode === 200);
+    expect(await rowOf(winner?.connectionId ?? "")).toMatchObject({
+      kind: "user",
+      tenant_id: owner.tenant.id,
+      user_id: owner.user.id,
+      role: "owner",
+    });
+    expect(await connect(offer(ticket))).toMatchObject({ statusCode: 401 });
   });
 
   it("are no good after a minute, even while the row is still there", async () => {
-    const door = dynamoConnectionDoor(platform.client, platform.deps.table.name, platform.clock);
-    const { access_token } = await platform.register();
-    const ticket = String((await platform.send("POST", "/ws-tickets", undefined, access_token)).body["ticket"]);
+    const ticket = await ticketOf(await found());
     platform.clock.advance(60_000);
-    expect(await door.enterByTicket("conn-expired=", ticket)).toBe(false);
-    expect(await door.enterByTicket("conn-unknown=", "unknown")).toBe(false);
+    expect(await connect(offer(ticket))).toMatchObject({ statusCode: 401 });
+    expect(await connect(offer("unknown"))).toMatchObject({ statusCode: 401 });
+  });
+
+  it("name the membership as it was: they end with every sign-in of the user", async () => {
+    const owner = await found();
+    const ticket = await ticketOf(owner);
+    await rows(platform.deps.table)
+      .entities.user.patch({ tenant_id: owner.tenant.id, user_id: owner.user.id })
+      .set({ generation: 2 })
+      .go();
+    expect(await connect(offer(ticket))).toMatchObject({ statusCode: 401 });
   });
 
   it("need an access token", async () => {
@@ -103,8 +116,8 @@ describe("published keys", () => {
     const actor = {
       tenantId: "ten_01JD0000000000000000000000",
       userId: "usr_01JD0000000000000000000000",
-      role: "member",
-    } as const;
+      generation: 1,
+    };
     const before = await tokens.mint(actor);
     secret = "the second secret of this rotation, long enough";
     const after = await tokens.mint(actor);
@@ -147,7 +160,7 @@ describe("the boot secret", () => {
   it("does not pass for another epoch, session or tenant, and a wrong one does not burn it", async () => {
     const key = await launched(6);
     const boot_secret = await platform.deps.bootSecrets.derive(sessionId, 6);
-    const other = await platform.register();
+    const other = await found();
     const wrong = [
       { ...key, epoch: 7, boot_secret },
       { ...key, session_id: "7f0c3a52-1d0e-4b7a-9b7e-3b1f6d0f2a11", boot_secret },
@@ -162,7 +175,7 @@ describe("the boot secret", () => {
 
 describe("the two kinds of token", () => {
   it("do not pass for each other", async () => {
-    const { access_token, tenant } = await platform.register();
+    const { access_token, tenant } = await found();
     const sandbox = await platform.deps.sandboxTokens.mint({ tenantId: tenant.id, sessionId, epoch: 1 });
     expect(await platform.send("GET", "/me", undefined, sandbox.token)).toMatchObject({ status: 401 });
     await expect(platform.deps.verifier.sandbox(access_token)).rejects.toThrow(AppError);
