@@ -1,9 +1,10 @@
 import type { APIGatewayProxyWebsocketEventV2 } from "aws-lambda";
+import { isApiKey } from "../../shared/api-key.ts";
 import { AppError, meaningOf } from "../../shared/errors.ts";
 import type { ConnectionDoor } from "../../shared/ports/connection-door.ts";
 import type { Log } from "../../shared/ports/log.ts";
 import type { TokenVerifier } from "../../shared/ports/tokens.ts";
-import { bearerOf } from "./authenticate.ts";
+import { bearerOf } from "./bearer.ts";
 
 /** The subprotocol of the public contract; `shared/protocol/client-frame.ts` has the same and would bring zod along. */
 const subprotocol = "sandbox.v1";
@@ -29,20 +30,24 @@ function headerOf(event: ConnectEvent, name: string): string | undefined {
   return found?.[1];
 }
 
-/** Tickets come from browsers, tokens from servers and sandboxes. No token is ever read from the URL. */
+/**
+ * Tickets come from browsers, tokens and keys from servers, tokens from sandboxes. None is ever read from the URL. The
+ * origin is compared letter by letter: browsers spell it in one way.
+ */
 async function admit(deps: ConnectDeps, event: ConnectEvent, offered: string[]): Promise<void> {
   const { connectionId } = event.requestContext;
   const origin = headerOf(event, "origin");
   if (origin !== undefined && !deps.allowedOrigins.includes(origin)) throw new AppError("forbidden");
   const ticket = offered.find((protocol) => protocol.startsWith(ticketPrefix))?.slice(ticketPrefix.length);
-  if (ticket !== undefined) {
-    if (!(await deps.door.enterByTicket(connectionId, ticket))) throw new AppError("unauthenticated");
-    return;
-  }
+  if (ticket !== undefined) return deps.door.enterByTicket(connectionId, ticket);
   const token = bearerOf(headerOf(event, "authorization"));
   if (token === null) throw new AppError("unauthenticated");
+  if (isApiKey(token)) {
+    if (origin !== undefined) throw new AppError("forbidden");
+    return deps.door.enterByApiKey(connectionId, token);
+  }
   const bearer = await deps.verifier.any(token);
-  if (bearer.kind === "user") return deps.door.enterUser(connectionId, bearer.actor);
+  if (bearer.kind === "user") return deps.door.enterUser(connectionId, bearer.user);
   if (origin !== undefined) throw new AppError("forbidden");
   await deps.door.enterSandbox(connectionId, bearer.sandbox);
 }

@@ -22,23 +22,35 @@ interface Framed {
 }
 
 /** The frame's answer, and what to do once it is sent. */
-export interface Handled {
+export interface Handled<Result = Record<string, unknown> | null> {
   /** Null: the sender waits for no answer. An error is always answered. */
-  result: Record<string, unknown> | null;
+  result: Result;
   afterwards?: () => Promise<void>;
 }
 
-export type FrameTable<Frame extends Framed, Deps> = {
-  [T in Frame["type"]]: (deps: Deps, frame: Extract<Frame, { type: T }>, connection: Connection) => Promise<Handled>;
+export type FrameTable<
+  Frame extends Framed,
+  Deps,
+  Results extends Record<Frame["type"], Handled["result"]> = Record<Frame["type"], Handled["result"]>,
+> = {
+  [T in Frame["type"]]: (
+    deps: Deps,
+    frame: Extract<Frame, { type: T }>,
+    connection: Connection,
+  ) => Promise<Handled<Results[T]>>;
 };
 
 /** One direction of the protocol: whose frames these are, and how they are answered. */
 export interface Link<Frame extends Framed, Deps> {
   kind: Connection["kind"];
   schema: z.ZodType<Frame>;
-  types: readonly string[];
+  types: readonly Frame["type"][];
   /** The name of the field that an answer echoes. */
   echo: "request_id" | "frame_id";
+  /** Whether the connection, which is of this kind, may send such frames. */
+  permits(connection: Connection, type: Frame["type"]): boolean;
+  /** Counts the frame. Throws `rate_limited`. */
+  count?(deps: Deps, connection: Connection, type: Frame["type"]): Promise<unknown>;
   frames: FrameTable<Frame, Deps>;
 }
 
@@ -57,9 +69,16 @@ function typeOf(value: unknown): string | null {
     : null;
 }
 
-function parseFrame<Frame extends Framed, Deps>(link: Link<Frame, Deps>, value: unknown): Frame {
-  const type = typeOf(value);
-  if (type === null || !link.types.includes(type)) throw new AppError("unknown_frame");
+/** Refuses what the connection may not send before it looks at what the frame holds. */
+function parseFrame<Frame extends Framed, Deps>(
+  link: Link<Frame, Deps>,
+  connection: Connection,
+  value: unknown,
+): Frame {
+  if (connection.kind !== link.kind) throw new AppError("forbidden");
+  const type = link.types.find((known) => known === typeOf(value));
+  if (type === undefined) throw new AppError("unknown_frame");
+  if (!link.permits(connection, type)) throw new AppError("forbidden");
   const parsed = link.schema.safeParse(value);
   if (!parsed.success) throw validationFailed(parsed.error, "frame");
   return parsed.data;
@@ -98,8 +117,8 @@ async function serveFrame<Frame extends Framed, Deps extends SocketKitDeps>(
   let answer: Answer;
   try {
     value = parseJsonBody(body, undefined);
-    if (connection.kind !== link.kind) throw new AppError("forbidden");
-    const frame = parseFrame(link, value);
+    const frame = parseFrame(link, connection, value);
+    await link.count?.(deps, connection, frame.type);
     const handle = link.frames[frame.type as Frame["type"]] as (
       deps: Deps,
       frame: Frame,

@@ -1,15 +1,21 @@
-import { type Connection, subscribe, unsubscribe } from "../../shared/domain/connection/connection.ts";
+import { type Connection, connectionMay, subscribe, unsubscribe } from "../../shared/domain/connection/connection.ts";
 import { replay } from "../../shared/domain/connection/replay.ts";
 import { findSessionRow } from "../../shared/domain/session/session-row.ts";
-import { submitPrompt, type TurnDeps } from "../../shared/domain/turn/turn.ts";
+import { interrupt } from "../../shared/domain/turn/interrupt.ts";
+import { submitPrompt } from "../../shared/domain/turn/prompt.ts";
+import { cancelPrompt, reorderPrompts } from "../../shared/domain/turn/queue.ts";
+import type { TurnDeps } from "../../shared/domain/turn/turn.ts";
+import { limitRequests } from "../../shared/domain/quota/requests.ts";
 import { AppError } from "../../shared/errors.ts";
-import { ClientFrame } from "../../shared/protocol/client-frame.ts";
+import type { Plans } from "../../shared/ports/plans.ts";
+import { ClientFrame, framePermissions } from "../../shared/protocol/client-frame.ts";
+import type { FrameResults } from "../../shared/protocol/frame-results.ts";
 import type { FrameTable, Link, SocketKitDeps } from "../kit/websocket.ts";
 
-export type ClientFrameDeps = SocketKitDeps & TurnDeps;
+export type ClientFrameDeps = SocketKitDeps & TurnDeps & { plans: Plans };
 
 /** What a user's frames do. A new frame type does not compile until it is here. */
-const frames: FrameTable<ClientFrame, ClientFrameDeps> = {
+const frames: FrameTable<ClientFrame, ClientFrameDeps, FrameResults> = {
   ping: async (deps) => ({ result: { at: new Date(deps.clock.now()).toISOString() } }),
 
   "session.subscribe": async (deps, frame, connection) => {
@@ -28,16 +34,31 @@ const frames: FrameTable<ClientFrame, ClientFrameDeps> = {
 
   "message.send": async (deps, frame, connection) => {
     const { session_id, request_id, content, delivery } = frame;
-    const user_id = writer(connection);
+    const user_id = userOf(connection);
     const key = { tenant_id: connection.tenant_id, session_id };
     return { result: await submitPrompt(deps, key, { user_id, request_id, content, delivery }) };
   },
+
+  "turn.interrupt": async (deps, { request_id, session_id, turn_id }, connection) => {
+    const key = { tenant_id: connection.tenant_id, session_id };
+    return { result: await interrupt(deps, key, { user_id: userOf(connection), request_id, turn_id }) };
+  },
+
+  "queue.cancel": async (deps, { request_id, session_id, turn_id }, connection) => {
+    const key = { tenant_id: connection.tenant_id, session_id };
+    return { result: await cancelPrompt(deps, key, { user_id: userOf(connection), request_id, turn_id }) };
+  },
+
+  "queue.reorder": async (deps, { request_id, session_id, turn_ids }, connection) => {
+    const key = { tenant_id: connection.tenant_id, session_id };
+    return { result: await reorderPrompts(deps, key, { user_id: userOf(connection), request_id, turn_ids }) };
+  },
 };
 
-/** The user of the connection, where the role may write. */
-function writer(connection: Connection): string {
-  if (!connection.user_id || connection.role === "viewer") throw new AppError("forbidden");
-  return connection.user_id;
+/** Whom the connection speaks for. */
+function userOf({ user_id }: Connection): string {
+  if (!user_id) throw new AppError("forbidden");
+  return user_id;
 }
 
 export const clientLink: Link<ClientFrame, ClientFrameDeps> = {
@@ -45,5 +66,9 @@ export const clientLink: Link<ClientFrame, ClientFrameDeps> = {
   schema: ClientFrame,
   types: ClientFrame.options.map((option) => option.shape.type.value),
   echo: "request_id",
+  permits: (connection, type) => connectionMay(connection, framePermissions[type]),
+  // As a request of HTTP would be; a ping asks for nothing.
+  count: async (deps, { tenant_id: tenantId }, type) =>
+    type === "ping" ? null : limitRequests(deps, { actor: { tenantId } }),
   frames,
 };

@@ -15,8 +15,9 @@ import { announceLive } from "../../shared/domain/timeline/announce.ts";
 import { receiveResult } from "../../shared/domain/tool-call/receive-result.ts";
 import type { Objects } from "../../shared/ports/objects.ts";
 import type { SandboxTokens } from "../../shared/ports/tokens.ts";
+import type { SandboxFrameResults } from "../../shared/protocol/frame-results.ts";
 import { SandboxFrame, sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
-import type { FrameTable, Handled, Link, SocketKitDeps } from "../kit/websocket.ts";
+import type { FrameTable, Link, SocketKitDeps } from "../kit/websocket.ts";
 
 export interface SandboxFrameDeps
   extends SocketKitDeps, Omit<LinkDeps, "sockets" | "objects" | "clock" | "log" | "table"> {
@@ -24,12 +25,12 @@ export interface SandboxFrameDeps
   sandboxTokens: SandboxTokens;
 }
 
-const done: Handled = { result: {} };
-/** Sent live: nobody keeps such a frame until it is answered, and an old container's reaches its own session only. */
-const unanswered: Handled = { result: null };
+const done = { result: {} };
+/** Sent live: nobody keeps such a frame until it is answered. */
+const unanswered = { result: null };
 
 /** What a supervisor's frames do, all within the one session and epoch of its link. */
-const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
+const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = {
   "sandbox.hello": async (deps, frame, connection) => {
     await greet(deps, linkOf(connection), frame);
     return done;
@@ -47,7 +48,7 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
     return { ...done, afterwards: () => deps.sockets.close(connection.connection_id) };
   },
   "sandbox.tool_output": async (deps, { call_id, offset, text }, connection) => {
-    await announceLive(deps, keyOf(connection), { type: "tool.output", data: { call_id, offset, text } });
+    await tellWatchers(deps, connection, { type: "tool.output", data: { call_id, offset, text } });
     return unanswered;
   },
   "sandbox.tool_completed": async (deps, frame, connection) => {
@@ -60,6 +61,7 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
     return done;
   },
   "sandbox.checkpoint_pushed": async (deps, { commit, branch }, connection) => {
+    await requireLive(deps, linkOf(connection));
     await recordPush(deps, linkOf(connection), { commit, branch });
     return done;
   },
@@ -68,11 +70,11 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
     return { result: await grantUpload(deps.objects, linkOf(connection), { purpose, length, sha256 }) };
   },
   "sandbox.files_changed": async (deps, { by, changes, more }, connection) => {
-    await announceLive(deps, keyOf(connection), { type: "file.changed", data: { by, changes, more } });
+    await tellWatchers(deps, connection, { type: "file.changed", data: { by, changes, more } });
     return unanswered;
   },
   "sandbox.port_opened": async (deps, { port }, connection) => {
-    await announceLive(deps, keyOf(connection), { type: "preview.ready", data: { port } });
+    await tellWatchers(deps, connection, { type: "preview.ready", data: { port } });
     return unanswered;
   },
   "sandbox.renew_token": async (deps, _frame, connection) => {
@@ -87,8 +89,15 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps> = {
   },
 };
 
-function keyOf(connection: Connection) {
-  return linkOf(connection).key;
+/** What a container that was replaced still says is not passed on. */
+async function tellWatchers(
+  deps: SandboxFrameDeps,
+  connection: Connection,
+  event: Parameters<typeof announceLive>[2],
+): Promise<void> {
+  const link = linkOf(connection);
+  await requireLive(deps, link);
+  await announceLive(deps, link.key, event);
 }
 
 export const sandboxLink: Link<SandboxFrame, SandboxFrameDeps> = {
@@ -96,5 +105,7 @@ export const sandboxLink: Link<SandboxFrame, SandboxFrameDeps> = {
   schema: SandboxFrame,
   types: sandboxFrameTypes,
   echo: "frame_id",
+  // Its session and epoch are the connection's own: `linkOf`.
+  permits: ({ session_id, epoch }) => session_id !== undefined && epoch !== undefined,
   frames,
 };

@@ -39,7 +39,7 @@ export class PlatformSecrets extends Construct {
       Validations.of(secret).acknowledge({
         id: "AwsSolutions-SMG4",
         reason:
-          "An operator rotates it with put-secret-value: a rotation function would be one more holder of every key.",
+          "KeyRotation renews the platform's own secrets by a schedule, with an overlap; the operator sets the others.",
       });
     }
   }
@@ -48,6 +48,21 @@ export class PlatformSecrets extends Construct {
   forReadingSandbox = (): Use<"SANDBOX_SECRET_ID"> => reading("SANDBOX_SECRET_ID", this.sandbox);
   forReadingPreview = (): Use<"PREVIEW_SECRET_ID"> => reading("PREVIEW_SECRET_ID", this.preview);
   forReadingGit = (): Use<"GIT_SECRET_ID"> => reading("GIT_SECRET_ID", this.git);
+  /** The four that are rotated, and the right to put new versions of them. */
+  forRotating = (): Use<"USER_SECRET_ID" | "SANDBOX_SECRET_ID" | "PREVIEW_SECRET_ID" | "GIT_SECRET_ID"> => ({
+    variables: [
+      ...this.forReadingUser().variables,
+      ...this.forReadingSandbox().variables,
+      ...this.forReadingPreview().variables,
+      ...this.forReadingGit().variables,
+    ],
+    statements: [
+      new PolicyStatement({
+        actions: ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+        resources: [this.user, this.sandbox, this.preview, this.git].map((secret) => secret.secretArn),
+      }),
+    ],
+  });
   forReadingModel = (): Use<"MODEL_SECRET_ID"> => reading("MODEL_SECRET_ID", this.model);
 }
 

@@ -1,94 +1,81 @@
-import {
-  type AttributeValue,
-  type DynamoDBClient,
-  GetItemCommand,
-  TransactionCanceledException,
-  TransactWriteItemsCommand,
-} from "@aws-sdk/client-dynamodb";
-import { connectionKey, ticketKey } from "../data/keys.ts";
-import { digestOf } from "../digest.ts";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { connectionKey, holderOf, memberKey, tenantConnectionKey, tenantConnections, tenantKey } from "../data/keys.ts";
+import { AppError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ConnectionDoor } from "../ports/connection-door.ts";
+import { type Claim, keyClaim, ticketClaim, tokenClaim, visitorOf } from "./connection-claims.ts";
+import { create, keyItem, memberCheck, sandboxRow, textOf, userRows, type Visitor } from "./connection-items.ts";
+import { type ConnectionTable, connectionTable } from "./connection-table.ts";
 
-/** API Gateway ends every connection after two hours. */
-const connectionSeconds = 2 * 3600;
+interface Parts {
+  clock: Clock;
+  /** In [0, 1): jitter. */
+  random(): number;
+  /** Sockets of a plan, or of tenants that were given none; null is unlimited. */
+  socketsOf(plan: string | undefined): number | null;
+}
 
-type Item = Record<string, AttributeValue>;
+export interface ConnectionDoorOptions extends Parts {
+  client: DynamoDBClient;
+  tableName: string;
+}
 
-function connectionItem(connectionId: string, nowMs: number, fields: Item): Item {
-  const { pk, sk } = connectionKey(connectionId);
+/** Each after something changed between reading and writing, or another connect of the same member was in the way. */
+const maxTries = 8;
+
+export function dynamoConnectionDoor({ client, tableName, ...parts }: ConnectionDoorOptions): ConnectionDoor {
+  const table = connectionTable(client, tableName);
+  const { clock } = parts;
   return {
-    pk: { S: pk },
-    sk: { S: sk },
-    __edb_e__: { S: "connection" },
-    __edb_v__: { S: "1" },
-    connection_id: { S: connectionId },
-    connected_at: { N: String(nowMs) },
-    expires_at: { N: String(Math.floor(nowMs / 1000) + connectionSeconds) },
-    ...fields,
+    enterByTicket: (id, ticket) => enter(table, parts, id, () => ticketClaim(table, ticket, clock.now())),
+    enterByApiKey: (id, presented) => enter(table, parts, id, () => keyClaim(table, presented, clock.now())),
+    enterUser: (id, user) => enter(table, parts, id, async () => tokenClaim(user, clock.now())),
+    async enterSandbox(id, sandbox) {
+      const written = await table.write([create(tableName, sandboxRow(id, sandbox, clock.now()))]);
+      if (written !== "written") throw new AppError("busy");
+    },
   };
 }
 
-/** Writes connections with the plain client: `connect` has no room for ElectroDB. */
-export function dynamoConnectionDoor(
-  client: DynamoDBClient,
-  tableName: string,
-  clock: Pick<Clock, "now">,
-): ConnectionDoor {
-  const create = (item: Item) => ({
-    Put: { TableName: tableName, Item: item, ConditionExpression: "attribute_not_exists(pk)" },
-  });
-  const burn = (ticket: string, nowSeconds: number) => {
-    const { pk, sk } = ticketKey(digestOf(ticket));
-    return {
-      Delete: {
-        TableName: tableName,
-        Key: { pk: { S: pk }, sk: { S: sk } },
-        ConditionExpression: "expires_at > :now",
-        ExpressionAttributeValues: { ":now": { N: String(nowSeconds) } },
-      },
-    };
-  };
-  const write = (item: Item) => client.send(new TransactWriteItemsCommand({ TransactItems: [create(item)] }));
+/**
+ * The connection is written on the condition that the membership, and the key, are what was read: a revocation comes
+ * before it, and it is refused, or after it, and finds it.
+ */
+async function enter(
+  table: ConnectionTable,
+  parts: Parts,
+  connectionId: string,
+  claimed: () => Promise<Claim>,
+): Promise<void> {
+  for (let attempt = 0; attempt < maxTries; attempt += 1) {
+    const claim = await claimed();
+    const [member, tenant] = await Promise.all([
+      table.read(memberKey(claim.tenantId, claim.userId)),
+      table.read(tenantKey(claim.tenantId), { consistent: false }),
+    ]);
+    const visitor = visitorOf(claim, member);
+    const added = userRows(connectionId, visitor, parts.clock.now()).map((item) => create(table.name, item));
+    const written = await table.write([...added, memberCheck(table.name, visitor), ...claim.proofs]);
+    if (written === "written") {
+      const limit = parts.socketsOf(textOf(tenant, "plan"));
+      return limit === null ? undefined : stayWithin(limit, table, parts, connectionId, visitor);
+    }
+    await parts.clock.sleep(parts.random() * 10 * 2 ** attempt);
+  }
+  throw new AppError("busy");
+}
 
-  return {
-    async enterByTicket(connectionId, ticket) {
-      const now = clock.now();
-      const { pk, sk } = ticketKey(digestOf(ticket));
-      const found = await client.send(
-        new GetItemCommand({ TableName: tableName, Key: { pk: { S: pk }, sk: { S: sk } }, ConsistentRead: true }),
-      );
-      const { tenant_id, user_id, role } = found.Item ?? {};
-      if (!tenant_id || !user_id || !role) return false;
-      const item = connectionItem(connectionId, now, { kind: { S: "user" }, tenant_id, user_id, role });
-      try {
-        const TransactItems = [burn(ticket, Math.floor(now / 1000)), create(item)];
-        await client.send(new TransactWriteItemsCommand({ TransactItems }));
-        return true;
-      } catch (error) {
-        if (error instanceof TransactionCanceledException) return false;
-        throw error;
-      }
-    },
-
-    async enterUser(connectionId, { tenantId, userId, role }) {
-      const fields: Item = {
-        kind: { S: "user" },
-        tenant_id: { S: tenantId },
-        user_id: { S: userId },
-        role: { S: role },
-      };
-      await write(connectionItem(connectionId, clock.now(), fields));
-    },
-
-    async enterSandbox(connectionId, { tenantId, sessionId, epoch }) {
-      const fields: Item = {
-        kind: { S: "sandbox" },
-        tenant_id: { S: tenantId },
-        session_id: { S: sessionId },
-        epoch: { N: String(epoch) },
-      };
-      await write(connectionItem(connectionId, clock.now(), fields));
-    },
-  };
+/** Written first and counted then: however many come at once, never more stay than the plan allows (ADR 0017). */
+async function stayWithin(
+  limit: number,
+  table: ConnectionTable,
+  { clock }: Parts,
+  connectionId: string,
+  { tenantId, userId, key }: Visitor,
+): Promise<void> {
+  const nowSeconds = Math.floor(clock.now() / 1000);
+  if (!(await table.hasMoreThan(limit, tenantConnections(tenantId), nowSeconds))) return;
+  const own = [connectionKey(connectionId), tenantConnectionKey(tenantId, holderOf(userId, key?.id), connectionId)];
+  await table.write(own.map((each) => ({ Delete: { TableName: table.name, Key: keyItem(each) } })));
+  throw new AppError("quota_exceeded", `The plan allows ${limit} sockets at a time`);
 }

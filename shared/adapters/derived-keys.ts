@@ -2,6 +2,7 @@ import { createHmac, createPrivateKey, createPublicKey, hkdfSync, type KeyObject
 import { calculateJwkThumbprint } from "jose";
 import { equalSecrets } from "../digest.ts";
 import type { BootSecrets, KeyUse, PublicKey } from "../ports/tokens.ts";
+import { matchesAny, type RotatedSecret } from "./rotated-secret.ts";
 
 /** The text of a secret; read when it is first needed. */
 export type SecretText = () => Promise<string>;
@@ -27,13 +28,12 @@ export async function signingPair(secret: string, use: KeyUse): Promise<SigningP
   return { privateKey, publicKey: { kid: await calculateJwkThumbprint(jwk), use, jwk } };
 }
 
-export function derivedBootSecrets(secret: SecretText): BootSecrets {
-  const bootSecret = async (sessionId: string, epoch: number) =>
-    createHmac("sha256", derive(await secret(), "boot"))
-      .update(`${sessionId}|${epoch}`)
-      .digest("base64url");
+export function derivedBootSecrets(secret: RotatedSecret): BootSecrets {
+  const bootSecret = (text: string, sessionId: string, epoch: number) =>
+    createHmac("sha256", derive(text, "boot")).update(`${sessionId}|${epoch}`).digest("base64url");
   return {
-    derive: bootSecret,
-    matches: async (presented, sessionId, epoch) => equalSecrets(presented, await bootSecret(sessionId, epoch)),
+    derive: async (sessionId, epoch) => bootSecret(await secret.signing(), sessionId, epoch),
+    matches: (presented, sessionId, epoch) =>
+      matchesAny(secret, (text) => equalSecrets(presented, bootSecret(text, sessionId, epoch))),
   };
 }

@@ -13,7 +13,9 @@ export function dynamoPublicKeys(client: DynamoDBClient, tableName: string): Pub
       const use = Item?.["use"]?.S;
       const x = Item?.["public_x"]?.S;
       if ((use !== "user" && use !== "sandbox") || x === undefined) return null;
-      return { kid, use, jwk: { kty: "OKP", crv: "Ed25519", x } };
+      const ends = Item?.["expires_at"]?.N;
+      const endsAtMs = ends === undefined ? null : Number(ends) * 1000;
+      return { kid, use, jwk: { kty: "OKP", crv: "Ed25519", x }, endsAtMs };
     },
   };
 }

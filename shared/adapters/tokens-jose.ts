@@ -2,19 +2,18 @@ import { decodeProtectedHeader, errors, importJWK, jwtVerify, SignJWT, type Cryp
 import { AppError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type {
-  Actor,
   KeyUse,
   MintedToken,
-  PublicKey,
   PublicKeys,
+  PublishedKey,
   PublishedKeys,
   PublishedSigner,
   SandboxIdentity,
   SandboxTokens,
   TokenVerifier,
+  UserClaims,
   UserTokens,
 } from "../ports/tokens.ts";
-import type { Role } from "../protocol/permission.ts";
 import { signingPair, type SecretText, type SigningPair } from "./derived-keys.ts";
 
 const accessTokenSeconds = 15 * 60;
@@ -26,7 +25,7 @@ const keyCacheMs = 5 * 60 * 1000;
 
 /** What differs between the two kinds; both the audience and the type keep one from passing for the other. */
 const kinds = {
-  user: { audience: "platform", typ: "at+jwt", seconds: accessTokenSeconds, claims: ["sub", "tenant", "role"] },
+  user: { audience: "platform", typ: "at+jwt", seconds: accessTokenSeconds, claims: ["sub", "tenant", "generation"] },
   sandbox: {
     audience: "sandbox",
     typ: "sandbox+jwt",
@@ -50,7 +49,7 @@ function signer<Claims>(use: KeyUse, parts: SignerParts, payloadOf: (claims: Cla
   const { audience, typ, seconds } = kinds[use];
   let current: { secret: string; pair: SigningPair } | null = null;
 
-  /** A rotated secret takes effect when the reader of secrets sees it. */
+  /** A rotation publishes the key long before; after an operator's own `put-secret-value` this does. */
   const started = async (): Promise<SigningPair> => {
     const secret = await parts.secret();
     if (current?.secret === secret) return current.pair;
@@ -80,7 +79,11 @@ function signer<Claims>(use: KeyUse, parts: SignerParts, payloadOf: (claims: Cla
 }
 
 export function joseUserTokens(parts: SignerParts): UserTokens & PublishedSigner {
-  return signer<Actor>("user", parts, ({ tenantId, userId, role }) => ({ sub: userId, tenant: tenantId, role }));
+  return signer<UserClaims>("user", parts, ({ tenantId, userId, generation }) => ({
+    sub: userId,
+    tenant: tenantId,
+    generation,
+  }));
 }
 
 export function joseSandboxTokens(parts: SignerParts): SandboxTokens & PublishedSigner {
@@ -98,11 +101,14 @@ interface VerifierParts {
 }
 
 interface KnownKey {
-  key: Promise<{ row: PublicKey; imported: CryptoKey | Uint8Array } | null>;
+  key: Promise<{ row: PublishedKey; imported: CryptoKey | Uint8Array } | null>;
   untilMs: number;
 }
 
-/** Found keys are kept for five minutes; an unknown one is asked for again each time, so that a new key works at once. */
+/**
+ * Found keys are kept for five minutes, with their end; an unknown one is asked for again each time, so that a new key
+ * works at once. A key gets its end an hour before (ADR 0016), so that nobody keeps it without.
+ */
 function cachedKeys({ keys, clock }: VerifierParts) {
   const known = new Map<string, KnownKey>();
 
@@ -137,16 +143,16 @@ const unauthenticated = (cause?: unknown) => new AppError("unauthenticated", und
 
 /** A SHA-256 thumbprint in base64url: nothing else is ever looked up. */
 const kidPattern = /^[A-Za-z0-9_-]{43}$/;
-const roles: readonly unknown[] = ["owner", "admin", "member", "viewer"] satisfies Role[];
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value > 0;
 
-function actorOf({ sub, tenant, role }: JWTPayload): Actor {
-  if (typeof sub !== "string" || typeof tenant !== "string" || !roles.includes(role)) throw unauthenticated();
-  return { tenantId: tenant, userId: sub, role: role as Role };
+function userOf({ sub, tenant, generation }: JWTPayload): UserClaims {
+  if (typeof sub !== "string" || typeof tenant !== "string" || !isCount(generation)) throw unauthenticated();
+  return { tenantId: tenant, userId: sub, generation };
 }
 
 function sandboxOf({ sub, tenant, epoch }: JWTPayload): SandboxIdentity {
-  const isEpoch = typeof epoch === "number" && Number.isSafeInteger(epoch) && epoch > 0;
-  if (typeof sub !== "string" || typeof tenant !== "string" || !isEpoch) throw unauthenticated();
+  if (typeof sub !== "string" || typeof tenant !== "string" || !isCount(epoch)) throw unauthenticated();
   return { tenantId: tenant, sessionId: sub, epoch };
 }
 
@@ -157,12 +163,14 @@ export function joseVerifier(parts: VerifierParts): TokenVerifier {
   const verify = async (token: string, use: KeyUse): Promise<JWTPayload> => {
     const { audience, typ, seconds, claims } = kinds[use];
     if (!isCanonical(token)) throw unauthenticated();
+    let endsAtMs: number | null = null;
     try {
       const { payload } = await jwtVerify(
         token,
         async ({ kid }) => {
           const key = kid !== undefined && kidPattern.test(kid) ? await keyOf(kid) : null;
           if (key?.row.use !== use) throw unauthenticated();
+          ({ endsAtMs } = key.row);
           return key.imported;
         },
         {
@@ -176,6 +184,8 @@ export function joseVerifier(parts: VerifierParts): TokenVerifier {
           currentDate: new Date(parts.clock.now()),
         },
       );
+      // Asked last: a token that only is too old is told apart, also after its key's end.
+      if (endsAtMs !== null && endsAtMs <= parts.clock.now()) throw unauthenticated();
       return payload;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new AppError("token_expired", undefined, { cause: error });
@@ -184,14 +194,14 @@ export function joseVerifier(parts: VerifierParts): TokenVerifier {
     }
   };
 
-  const user = async (token: string) => actorOf(await verify(token, "user"));
+  const user = async (token: string) => userOf(await verify(token, "user"));
   const sandbox = async (token: string) => sandboxOf(await verify(token, "sandbox"));
   return {
     user,
     sandbox,
     async any(token) {
       if (typeOf(token) === kinds.sandbox.typ) return { kind: "sandbox", sandbox: await sandbox(token) };
-      return { kind: "user", actor: await user(token) };
+      return { kind: "user", user: await user(token) };
     },
   };
 }

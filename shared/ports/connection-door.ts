@@ -1,9 +1,13 @@
-import type { Actor, SandboxIdentity } from "./tokens.ts";
+import type { SandboxIdentity, UserClaims } from "./tokens.ts";
 
-/** Lets a new WebSocket in: its row is there when this answers. */
+/**
+ * Lets a new WebSocket in: its rows are there when this answers, and were written while whoever comes was still a member.
+ * Throws `unauthenticated` for a proof that is not good (any more), `quota_exceeded` over the plan's sockets.
+ */
 export interface ConnectionDoor {
-  /** Burns the ticket and writes its connection in one transaction; false where the ticket is not good (any more). */
-  enterByTicket(connectionId: string, ticket: string): Promise<boolean>;
-  enterUser(connectionId: string, actor: Actor): Promise<void>;
+  /** Burns the ticket. */
+  enterByTicket(connectionId: string, ticket: string): Promise<void>;
+  enterByApiKey(connectionId: string, text: string): Promise<void>;
+  enterUser(connectionId: string, user: UserClaims): Promise<void>;
   enterSandbox(connectionId: string, sandbox: SandboxIdentity): Promise<void>;
 }

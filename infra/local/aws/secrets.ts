@@ -1,14 +1,23 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import * as z from "zod";
 import type { AwsService } from "../contract.ts";
 import type { DeployedSecret, SecretRecipe } from "../template/deployed-stack.ts";
 import { answerDenied, answerError, answerJson } from "./answers.ts";
+import {
+  findVersion,
+  firstVersion,
+  labelledValues,
+  type SecretVersion,
+  stagesById,
+  StoredVersions,
+  withVersion,
+} from "./secret-versions.ts";
 
-const StoredSecret = z.object({ value: z.string(), version: z.string(), created_at: z.number() });
-const StoredSecrets = z.record(z.string(), StoredSecret);
-type StoredSecret = z.output<typeof StoredSecret>;
+const StoredSecrets = z.record(z.string(), StoredVersions);
+type Versions = Record<string, SecretVersion[]>;
 
 export interface SecretsOptions {
   secrets: readonly DeployedSecret[];
@@ -20,12 +29,20 @@ export interface SecretsOptions {
 }
 
 const actions = ["GetSecretValue", "PutSecretValue", "DescribeSecret"] as const;
-const Input = z.looseObject({ SecretId: z.string(), SecretString: z.string().optional() });
+const Input = z.looseObject({
+  SecretId: z.string(),
+  SecretString: z.string().optional(),
+  VersionId: z.string().optional(),
+  VersionStage: z.string().optional(),
+  VersionStages: z.array(z.string()).min(1).default(["AWSCURRENT"]),
+  ClientRequestToken: z.string().min(32).max(64).optional(),
+});
+type Input = z.output<typeof Input>;
 
 export interface Secrets {
   service: AwsService;
-  /** The current value, by construct id. Throws where there is none. */
-  valueOf(label: string): string;
+  /** The current value, by construct id, then the one before it. Throws where there is none. */
+  valuesOf(label: string): string[];
 }
 
 /** Secrets Manager. Values are generated as the template asks at first start. */
@@ -33,88 +50,113 @@ export function createSecrets(options: SecretsOptions): Secrets {
   const values: Values = { stored: loadSecrets(options), given: givenSecrets(options) };
   return {
     service: serve(options, values),
-    valueOf(label) {
+    valuesOf(label) {
       const name = options.secrets.find((secret) => secret.label === label)?.name ?? "";
-      const found = values.given[name] ?? values.stored[name];
+      const found = versionsOf(values, name);
       if (found === undefined) throw new Error(`the template has no secret ${label} with a value`);
-      return found.value;
+      return labelledValues(found);
     },
   };
 }
 
 interface Values {
-  stored: Record<string, StoredSecret>;
+  stored: Versions;
   /** In memory only. */
-  given: Record<string, StoredSecret>;
+  given: Versions;
 }
 
-function serve(options: SecretsOptions, { stored, given }: Values): AwsService {
+const versionsOf = ({ given, stored }: Values, name: string) => given[name] ?? stored[name];
+
+const refuse = (response: ServerResponse, code: string, message: string) =>
+  answerError(response, "secretsmanager", 400, code, message);
+
+function serve(options: SecretsOptions, values: Values): AwsService {
   return async (request, response, body, caller) => {
     const action = actions.find((each) => request.headers["x-amz-target"] === `secretsmanager.${each}`);
-    if (action === undefined)
-      return answerError(response, "secretsmanager", 400, "UnknownOperationException", "not on one machine");
+    if (action === undefined) return refuse(response, "UnknownOperationException", "not on one machine");
     const input = Input.safeParse(JSON.parse(body.toString() || "{}"));
-    if (!input.success)
-      return answerError(response, "secretsmanager", 400, "InvalidParameterException", "SecretId is missing");
-    const { SecretId: id, SecretString: text } = input.data;
+    if (!input.success) return refuse(response, "InvalidParameterException", z.prettifyError(input.error));
+    const id = input.data.SecretId;
     const secret = options.secrets.find((each) => each.arn === id || each.name === id);
     const arn = secret?.arn ?? id;
     if (!caller.allows(`secretsmanager:${action}`, arn))
       return answerDenied(response, "secretsmanager", `secretsmanager:${action}`, arn);
-    const value = secret && (given[secret.name] ?? stored[secret.name]);
-    if (secret === undefined || value === undefined) {
-      return answerError(response, "secretsmanager", 400, "ResourceNotFoundException", `no secret ${id}`);
-    }
-    const about = { ARN: secret.arn, Name: secret.name, CreatedDate: value.created_at / 1000 };
-    if (action === "GetSecretValue") {
-      return answerJson(response, {
-        ...about,
-        SecretString: value.value,
-        VersionId: value.version,
-        VersionStages: ["AWSCURRENT"],
-      });
-    }
-    if (action === "DescribeSecret")
-      return answerJson(response, { ...about, VersionIdsToStages: { [value.version]: ["AWSCURRENT"] } });
-    if (text === undefined)
-      return answerError(response, "secretsmanager", 400, "InvalidParameterException", "SecretString is missing");
-    const next = { value: text, version: randomUUID(), created_at: options.now() };
-    if (secret.name in given) given[secret.name] = next;
-    else {
-      stored[secret.name] = next;
-      save(options.file, stored);
-    }
-    return answerJson(response, {
-      ARN: secret.arn,
-      Name: secret.name,
-      VersionId: next.version,
-      VersionStages: ["AWSCURRENT"],
-    });
+    const versions = secret && versionsOf(values, secret.name);
+    if (secret === undefined || versions === undefined)
+      return refuse(response, "ResourceNotFoundException", `no secret ${id}`);
+    if (action === "GetSecretValue") return answerValue(response, secret, versions, input.data);
+    if (action === "PutSecretValue") return putValue(response, secret, input.data, options, values);
+    const CreatedDate = (versions[0]?.created_at ?? 0) / 1000;
+    const about = { ARN: secret.arn, Name: secret.name, CreatedDate };
+    return answerJson(response, { ...about, VersionIdsToStages: stagesById(versions) });
   };
 }
 
-function givenSecrets(options: SecretsOptions): Record<string, StoredSecret> {
+function answerValue(response: ServerResponse, secret: DeployedSecret, versions: SecretVersion[], input: Input): void {
+  const found = findVersion(versions, input);
+  if (found.kind === "mismatch") {
+    const message = "You provided a VersionStage that is not associated to the provided VersionId.";
+    return refuse(response, "InvalidRequestException", message);
+  }
+  if (found.kind === "missing") {
+    const message = `Secrets Manager can't find the specified secret value for ${found.what}`;
+    return refuse(response, "ResourceNotFoundException", message);
+  }
+  const { id, value, stages, created_at } = found.version;
+  answerJson(response, {
+    ARN: secret.arn,
+    Name: secret.name,
+    SecretString: value,
+    VersionId: id,
+    VersionStages: stages,
+    CreatedDate: created_at / 1000,
+  });
+}
+
+function putValue(
+  response: ServerResponse,
+  secret: DeployedSecret,
+  input: Input,
+  options: SecretsOptions,
+  values: Values,
+): void {
+  const { SecretString: value, VersionStages: stages, ClientRequestToken: id = randomUUID() } = input;
+  if (value === undefined) return refuse(response, "InvalidParameterException", "SecretString is missing");
+  const added = { id, value, stages, created_at: options.now() };
+  const versions = withVersion(versionsOf(values, secret.name) ?? [], added);
+  if (versions === null) {
+    const message = `You can't use ClientRequestToken ${id} because that value is already in use for a version of secret ${secret.arn}.`;
+    return refuse(response, "ResourceExistsException", message);
+  }
+  if (secret.name in values.given) values.given[secret.name] = versions;
+  else {
+    values.stored[secret.name] = versions;
+    save(options.file, values.stored);
+  }
+  const VersionStages = versions.find((version) => version.id === id)?.stages;
+  answerJson(response, { ARN: secret.arn, Name: secret.name, VersionId: id, VersionStages });
+}
+
+function givenSecrets(options: SecretsOptions): Versions {
   const entries = options.secrets.flatMap((secret) => {
     const value = options.given[secret.label];
-    return value === undefined
-      ? []
-      : [[secret.name, { value, version: randomUUID(), created_at: options.now() }] as const];
+    return value === undefined ? [] : [[secret.name, firstVersion(randomUUID(), value, options.now())] as const];
   });
   return Object.fromEntries(entries);
 }
 
-function loadSecrets(options: SecretsOptions): Record<string, StoredSecret> {
+function loadSecrets(options: SecretsOptions): Versions {
   const stored = readStored(options.file);
   const missing = options.secrets.filter((secret) => !(secret.name in stored));
   for (const secret of missing) {
     const value = secret.value ?? (secret.generate === null ? null : generateSecret(secret.generate));
-    if (value !== null) stored[secret.name] = { value, version: randomUUID(), created_at: options.now() };
+    if (value !== null) stored[secret.name] = firstVersion(randomUUID(), value, options.now());
   }
   if (missing.length > 0) save(options.file, stored);
   return stored;
 }
 
-function readStored(file: string): Record<string, StoredSecret> {
+function readStored(file: string): Versions {
   if (!existsSync(file)) return {};
   try {
     return StoredSecrets.parse(JSON.parse(readFileSync(file, "utf8")));
@@ -123,7 +165,7 @@ function readStored(file: string): Record<string, StoredSecret> {
   }
 }
 
-function save(file: string, secrets: Record<string, StoredSecret>): void {
+function save(file: string, secrets: Versions): void {
   mkdirSync(dirname(file), { recursive: true });
   const next = `${file}.next`;
   writeFileSync(next, JSON.stringify(secrets), { mode: 0o600 });

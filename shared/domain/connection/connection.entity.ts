@@ -10,8 +10,15 @@ export const connectionEntity = createSchema({
     connection_id: { type: "string", required: true, readOnly: true },
     kind: { type: ["user", "sandbox"] as const, required: true, readOnly: true },
     tenant_id: { type: "string", required: true, readOnly: true },
+    /** User only; for an API key whoever made it. */
     user_id: { type: "string", readOnly: true },
-    role: { type: "string", readOnly: true },
+    /** User only: the role when it connected. A change of role closes the connection. */
+    role: { type: ["owner", "admin", "member", "viewer"] as const, readOnly: true },
+    /** API key only. */
+    key_id: { type: "string", readOnly: true },
+    scopes: { type: "list", items: { type: "string" }, readOnly: true },
+    /** User only: the holder of its `tenantConnection`. */
+    holder: { type: "string", readOnly: true },
     /** Sandbox only: the one session and epoch that it may speak for. */
     session_id: { type: "string", readOnly: true },
     epoch: { type: "number", readOnly: true },

@@ -3,6 +3,8 @@ import { isConditionFailure } from "../../data/conditions.ts";
 import { rows, type Platform, type Table } from "../../data/service.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Sockets } from "../../ports/sockets.ts";
+import { mayDo } from "../../ports/tokens.ts";
+import type { Permission, Scope } from "../../protocol/permission.ts";
 import type { SessionKey } from "../timeline/row.ts";
 
 export type Connection = EntityItem<Platform["entities"]["connection"]>;
@@ -21,8 +23,14 @@ export async function findConnection(deps: TableDeps, connectionId: string): Pro
   return found.data;
 }
 
-/** Null where it was gone already. */
-export async function removeConnection(table: Table, connectionId: string): Promise<Connection | null> {
+/** Whether the connection's role, and the scopes of its key, give this permission. */
+export function connectionMay({ role, key_id, scopes = [] }: Connection, permission: Permission): boolean {
+  if (!role) return false;
+  return mayDo({ role, ...(key_id ? { key: { id: key_id, scopes: scopes as Scope[] } } : {}) }, permission);
+}
+
+/** Ends what the connection may do. Null where it had ended already. */
+export async function endConnection(table: Table, connectionId: string): Promise<Connection | null> {
   const removed = await rows(table)
     .entities.connection.delete({ connection_id: connectionId })
     .go({ response: "all_old" });
@@ -35,20 +43,33 @@ export async function removeConnection(table: Table, connectionId: string): Prom
   return connection;
 }
 
-/** False where the connection went away meanwhile: then nothing is left behind. */
+/** Forgets a connection that is gone. Null where it was forgotten already. */
+export async function removeConnection(table: Table, connectionId: string): Promise<Connection | null> {
+  const connection = await endConnection(table, connectionId);
+  if (connection?.holder === undefined) return connection;
+  const { tenant_id, holder, connection_id } = connection;
+  await rows(table).entities.tenantConnection.delete({ tenant_id, holder, connection_id }).go();
+  return connection;
+}
+
+/**
+ * False where the connection went away meanwhile: then nothing is left behind. The subscription is written first, so that
+ * whoever ends the connection finds it named there.
+ */
 export async function subscribe(table: Table, connection: Connection, session_id: string): Promise<boolean> {
   const { connection_id, tenant_id, expires_at } = connection;
+  await rows(table).entities.subscription.upsert({ tenant_id, session_id, connection_id, expires_at }).go();
   try {
     await rows(table)
       .entities.connection.patch({ connection_id })
       .add({ subscriptions: [session_id] })
       .go();
+    return true;
   } catch (error) {
-    if (isConditionFailure(error)) return false;
-    throw error;
+    if (!isConditionFailure(error)) throw error;
+    await unsubscribe(table, { tenant_id, session_id }, connection_id);
+    return false;
   }
-  await rows(table).entities.subscription.upsert({ tenant_id, session_id, connection_id, expires_at }).go();
-  return true;
 }
 
 export async function unsubscribe(table: Table, key: SessionKey, connectionId: string): Promise<void> {
@@ -78,9 +99,15 @@ export async function deliver(
       for (const message of messages) {
         const delivered = await deps.sockets.post(connectionId, message);
         if (delivered === "sent") continue;
-        if (delivered === "gone") await unsubscribe(deps.table, key, connectionId);
+        if (delivered === "gone") await forget(deps.table, key, connectionId);
         return;
       }
     }),
   );
+}
+
+/** Its `$disconnect` was lost: what it watched, and its place among the tenant's sockets, are free again. */
+async function forget(table: Table, key: SessionKey, connectionId: string): Promise<void> {
+  await unsubscribe(table, key, connectionId);
+  await removeConnection(table, connectionId);
 }

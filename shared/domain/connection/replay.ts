@@ -4,6 +4,8 @@ import { toEvent, toMessage, type SessionKey } from "../timeline/row.ts";
 import { readTimeline } from "../timeline/timeline.ts";
 
 const pageSize = 100;
+/** Bodies that are held at a time. */
+const pageBytes = 4 * 1024 * 1024;
 /** The frame's own limit is 29 s: what is left then is asked for again, from the head that was reached. */
 const budgetMs = 20_000;
 
@@ -18,7 +20,7 @@ export async function replay(
   let head = after;
   let more = true;
   while (more && deps.clock.now() < until) {
-    const page = await readTimeline(deps, key, { after: head, limit: pageSize });
+    const page = await readTimeline(deps, key, { after: head, limit: pageSize, maxBytes: pageBytes });
     for (const row of page.rows) {
       const delivered = await deps.sockets.post(connectionId, toMessage(toEvent(key, row)));
       if (delivered === "gone") return;

@@ -3,7 +3,7 @@ import { keyFields, serviceName } from "../../data/table.ts";
 
 const { primary } = keyFields;
 
-/** A public key that signs our tokens; kept for ever, so that the tokens of a rotated secret still verify. */
+/** A public key that signs our tokens, or signed them: then it is kept until the last of them has ended. */
 export const signingKeyEntity = createSchema({
   model: { entity: "signingkey", version: "1", service: serviceName },
   attributes: {
@@ -13,9 +13,11 @@ export const signingKeyEntity = createSchema({
     /** The `x` of an Ed25519 JWK. */
     public_x: { type: "string", required: true, readOnly: true },
     created_at: { type: "number", required: true, readOnly: true },
+    /** Seconds; absent while it signs. */
+    expires_at: { type: "number" },
   },
   indexes: {
-    /** All keys; one or two per rotation of a secret. */
+    /** All keys; two per use at most, but for some minutes. */
     byKid: {
       pk: { ...primary.pk, composite: [] },
       sk: { ...primary.sk, composite: ["kid"] },

@@ -11,7 +11,8 @@ export const wsTicketEntity = createSchema({
     ticket_hash: { type: "string", required: true, readOnly: true },
     tenant_id: { type: "string", required: true, readOnly: true },
     user_id: { type: "string", required: true, readOnly: true },
-    role: { type: ["owner", "admin", "member", "viewer"] as const, required: true, readOnly: true },
+    /** Of the membership when it was issued; no good once the member's row has another. */
+    generation: { type: "number", required: true, readOnly: true },
     /** Seconds. */
     expires_at: { type: "number", required: true, readOnly: true },
   },

@@ -1,16 +1,11 @@
-import { randomUUID } from "node:crypto";
-import { clientLink, type ClientFrameDeps } from "../../../functions/websocket/client-frames.ts";
-import { sandboxLink, type SandboxFrameDeps } from "../../../functions/websocket/sandbox-frames.ts";
-import { onConnect, type ConnectEvent } from "../../../functions/kit/connect.ts";
-import { onDisconnect } from "../../../functions/kit/disconnect.ts";
-import { onSocketFrame } from "../../../functions/kit/websocket.ts";
-import { dynamoConnectionDoor } from "../../../shared/adapters/connection-door.ts";
 import { rows } from "../../../shared/data/service.ts";
 import type { TokenAnswer } from "../../../shared/protocol/account.ts";
-import type { Session } from "../../../shared/protocol/session.ts";
 import { sandboxFrameTypes } from "../../../shared/protocol/sandbox-frame.ts";
-import { silentLog, type recordedQueue, type recordedSockets } from "../../support/fakes.ts";
+import type { Session } from "../../../shared/protocol/session.ts";
+import type { recordedQueue } from "../../support/fakes.ts";
 import { startHttpPlatform, type HttpPlatform } from "../../support/http-platform.ts";
+import { people } from "../../support/people.ts";
+import { bearer, consoleOrigin, offer, socketDriver } from "../../support/socket-driver.ts";
 
 let platform: HttpPlatform;
 let owner: TokenAnswer;
@@ -21,82 +16,35 @@ beforeAll(async () => {
 });
 afterAll(() => platform.stop());
 beforeEach(async () => {
-  owner = await platform.register();
+  owner = await found();
   const made = await platform.send("POST", "/sessions", {}, owner.access_token);
   session = made.body as unknown as Session;
 });
 
-type Reply = {
-  type: string;
-  request_id?: string;
-  frame_id?: string;
-  error?: { code: string };
-  result?: Record<string, unknown>;
-};
-const posted = (id: string) =>
-  ((platform.deps.sockets as ReturnType<typeof recordedSockets>).posted.get(id) ?? []) as Reply[];
+const { found } = people(() => platform);
+const { connect, say, report, posted, disconnect, isClosed, ticketOf, ...driver } = socketDriver(() => platform);
+const userConnection = (as = owner) => driver.userConnection(as);
+const sandboxConnection = (session_id = session.id, epoch = 1) =>
+  driver.sandboxConnection(owner.tenant.id, session_id, epoch);
 const wakeUps = () => (platform.deps.queue as ReturnType<typeof recordedQueue>).sent;
-const event = (connectionId: string, body?: string, headers?: Record<string, string>) =>
-  ({ requestContext: { connectionId }, body, headers }) as unknown as ConnectEvent;
-
-function connect(headers: Record<string, string>, connectionId: string = randomUUID()) {
-  const handler = onConnect(() => ({
-    door: dynamoConnectionDoor(platform.client, platform.deps.table.name, platform.clock),
-    verifier: platform.deps.verifier,
-    allowedOrigins: ["https://console.example.test"],
-    log: silentLog,
-  }));
-  return handler(event(connectionId, undefined, headers)).then((answer) => ({ ...answer, connectionId }));
-}
-
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
-
-async function userConnection(as = owner): Promise<string> {
-  return (await connect(bearer(as.access_token))).connectionId;
-}
-
-async function sandboxConnection(session_id = session.id, epoch = 1): Promise<string> {
-  const { token } = await platform.deps.sandboxTokens.mint({ tenantId: owner.tenant.id, sessionId: session_id, epoch });
-  return (await connect(bearer(token))).connectionId;
-}
-
-async function say(connectionId: string, frame: unknown): Promise<Reply | undefined> {
-  const handler = onSocketFrame(clientLink, () => platform.deps as unknown as ClientFrameDeps);
-  await handler(event(connectionId, typeof frame === "string" ? frame : JSON.stringify(frame)));
-  return posted(connectionId)
-    .filter(({ type }) => type === "ack")
-    .at(-1);
-}
-
-async function report(connectionId: string, frame: unknown): Promise<Reply | undefined> {
-  const handler = onSocketFrame(sandboxLink, () => platform.deps as unknown as SandboxFrameDeps);
-  await handler(event(connectionId, JSON.stringify(frame)));
-  return posted(connectionId)
-    .filter(({ type }) => type === "ack")
-    .at(-1);
-}
-
-const ticketOf = async () =>
-  (await platform.send("POST", "/ws-tickets", undefined, owner.access_token)).body["ticket"] as string;
-const offer = (ticket: string) => ({ "Sec-WebSocket-Protocol": `sandbox.v1, sandbox.token.${ticket}` });
 
 describe("connecting", () => {
   test("a ticket opens one connection, and the subprotocol is echoed", async () => {
-    const ticket = await ticketOf();
-    const first = await connect({ ...offer(ticket), Origin: "https://console.example.test" });
+    const ticket = await ticketOf(owner);
+    const first = await connect({ ...offer(ticket), Origin: consoleOrigin });
     expect(first).toMatchObject({ statusCode: 200, headers: { "Sec-WebSocket-Protocol": "sandbox.v1" } });
     expect(await connect(offer(ticket))).toMatchObject({ statusCode: 401 });
     expect((await say(first.connectionId, { type: "ping", request_id: "p" }))?.result).toHaveProperty("at");
   });
 
   test("two that use a ticket at once: one gets in", async () => {
-    const ticket = await ticketOf();
+    const ticket = await ticketOf(owner);
     const both = await Promise.all([connect(offer(ticket)), connect(offer(ticket))]);
     expect(both.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([200, 401]);
   });
 
   test("a ticket is too old after a minute", async () => {
-    const ticket = await ticketOf();
+    const ticket = await ticketOf(owner);
     platform.clock.advance(61_000);
     expect(await connect(offer(ticket))).toMatchObject({ statusCode: 401 });
   });
@@ -107,7 +55,7 @@ describe("connecting", () => {
     "null",
     "http://console.example.test",
   ])("a page of %s does not get in", async (Origin) => {
-    expect(await connect({ ...offer(await ticketOf()), Origin })).toMatchObject({ statusCode: 403 });
+    expect(await connect({ ...offer(await ticketOf(owner)), Origin })).toMatchObject({ statusCode: 403 });
   });
 
   test("no token, a forged one, and one in the query are refused", async () => {
@@ -122,7 +70,7 @@ describe("connecting", () => {
       sessionId: session.id,
       epoch: 1,
     });
-    expect(await connect({ ...bearer(token), Origin: "https://console.example.test" })).toMatchObject({
+    expect(await connect({ ...bearer(token), Origin: consoleOrigin })).toMatchObject({
       statusCode: 403,
     });
     expect(await connect(bearer(token))).toMatchObject({ statusCode: 200 });
@@ -193,7 +141,7 @@ describe("a user's frames", () => {
   });
 
   test("another tenant's session is not there", async () => {
-    const stranger = await userConnection(await platform.register());
+    const stranger = await userConnection(await found());
     for (const frame of [
       { type: "session.subscribe", request_id: "1", session_id: session.id },
       { type: "message.send", request_id: "2", session_id: session.id, content: "hi" },
@@ -209,15 +157,13 @@ describe("a user's frames", () => {
     const connectionId = await userConnection();
     platform.clock.advance(2 * 3600_000 + 1000);
     expect(await say(connectionId, { type: "ping", request_id: "late" })).toBeUndefined();
-    expect((platform.deps.sockets as ReturnType<typeof recordedSockets>).closed).toContain(connectionId);
+    expect(isClosed(connectionId)).toBe(true);
   });
 
   test("disconnecting forgets the connection and what it watched", async () => {
     const connectionId = await userConnection();
     await say(connectionId, { type: "session.subscribe", request_id: "1", session_id: session.id });
-    await onDisconnect(() => ({ table: platform.deps.table, queue: platform.deps.queue as never, log: silentLog }))(
-      event(connectionId),
-    );
+    await disconnect(connectionId);
     const { entities } = rows(platform.deps.table);
     const watched = await entities.subscription.query
       .bySession({ tenant_id: owner.tenant.id, session_id: session.id })
@@ -261,9 +207,7 @@ describe("the two kinds of connections", () => {
   test("a sandbox that drops wakes its session, a little later", async () => {
     const sandbox = await sandboxConnection();
     const before = wakeUps().length;
-    await onDisconnect(() => ({ table: platform.deps.table, queue: platform.deps.queue as never, log: silentLog }))(
-      event(sandbox),
-    );
+    await disconnect(sandbox);
     expect(wakeUps().slice(before)).toEqual([
       { wakeUp: expect.objectContaining({ session_id: session.id }), delaySeconds: 10 },
     ]);

@@ -1,8 +1,10 @@
 import { createHmac, generateKeyPairSync, sign as signWith, type KeyObject } from "node:crypto";
+import { onConnect, type ConnectEvent } from "../../../functions/kit/connect.ts";
 import { signingPair, type SigningPair } from "../../../shared/adapters/derived-keys.ts";
 import { joseSandboxTokens, joseUserTokens, joseVerifier } from "../../../shared/adapters/tokens-jose.ts";
 import { AppError } from "../../../shared/errors.ts";
-import type { PublicKey } from "../../../shared/ports/tokens.ts";
+import type { PublicKey, PublishedKey } from "../../../shared/ports/tokens.ts";
+import { silentLog } from "../../support/fakes.ts";
 
 const issuer = "https://api.example.test";
 const now = Date.UTC(2026, 10, 21, 9);
@@ -15,10 +17,10 @@ const secrets = {
 const actor = {
   tenantId: "ten_01JD0000000000000000000000",
   userId: "usr_01JD0000000000000000000000",
-  role: "owner",
-} as const;
+  generation: 7,
+};
 
-const table = new Map<string, PublicKey>();
+const table = new Map<string, PublishedKey>();
 const looked: string[] = [];
 const keys = {
   find: async (kid: string) => {
@@ -26,7 +28,7 @@ const keys = {
     return table.get(kid) ?? null;
   },
 };
-const published = { publish: async (key: PublicKey) => void table.set(key.kid, key) };
+const published = { publish: async (key: PublicKey) => void table.set(key.kid, { ...key, endsAtMs: null }) };
 const signing = { issuer, clock, published };
 const userTokens = joseUserTokens({ ...signing, secret: async () => secrets.user });
 const sandboxTokens = joseSandboxTokens({ ...signing, secret: async () => secrets.sandbox });
@@ -47,6 +49,7 @@ function forge(
 
 let pair: SigningPair;
 let sandboxPair: SigningPair;
+let retiredPair: SigningPair;
 let valid: string;
 let header: Record<string, unknown>;
 let payload: Record<string, unknown>;
@@ -64,6 +67,8 @@ const refusal = async (token: string): Promise<string> => {
 beforeAll(async () => {
   pair = await signingPair(secrets.user, "user");
   sandboxPair = await signingPair(secrets.sandbox, "sandbox");
+  retiredPair = await signingPair("a secret of before the last rotation", "user");
+  table.set(retiredPair.publicKey.kid, { ...retiredPair.publicKey, endsAtMs: now });
   valid = (await userTokens.mint(actor)).token;
   await sandboxTokens.publish();
   const [head = "", body = ""] = valid.split(".");
@@ -112,15 +117,17 @@ const wrongContent: Forgery[] = [
   ["no key id", () => forge(without(header, "kid"), payload, pair.privateKey)],
   ["an unknown critical header", () => forge({ ...header, crit: ["x"], x: 1 }, payload, pair.privateKey)],
   ["an unencoded payload (b64)", () => forge({ ...header, crit: ["b64"], b64: false }, payload, pair.privateKey)],
-  ["a role that does not exist", () => forge(header, { ...payload, role: "root" }, pair.privateKey)],
-  ["a role that is a list", () => forge(header, { ...payload, role: ["owner"] }, pair.privateKey)],
+  ["a generation of text", () => forge(header, { ...payload, generation: "7" }, pair.privateKey)],
+  ["a generation that is a list", () => forge(header, { ...payload, generation: [7] }, pair.privateKey)],
+  ["a generation in between", () => forge(header, { ...payload, generation: 7.5 }, pair.privateKey)],
+  ["a generation before the first", () => forge(header, { ...payload, generation: 0 }, pair.privateKey)],
   ["a tenant that is an object", () => forge(header, { ...payload, tenant: { $ne: 1 } }, pair.privateKey)],
   ["a subject that is a number", () => forge(header, { ...payload, sub: 7 }, pair.privateKey)],
   ["exp as text", () => forge(header, { ...payload, exp: String(seconds + 900) }, pair.privateKey)],
   ["iat as text", () => forge(header, { ...payload, iat: String(seconds) }, pair.privateKey)],
   ["a list as payload", () => forge(header, [payload], pair.privateKey)],
   ["no JSON as payload", () => forge(header, "not json", pair.privateKey)],
-  ...["iss", "aud", "sub", "tenant", "role", "iat", "exp"].map((name): Forgery => [
+  ...["iss", "aud", "sub", "tenant", "generation", "iat", "exp"].map((name): Forgery => [
     `no ${name}`,
     () => forge(header, without(payload, name), pair.privateKey),
   ]),
@@ -139,6 +146,10 @@ const wrongSignature: Forgery[] = [
   [
     "the sandbox's key under its id",
     () => forge({ ...header, kid: sandboxPair.publicKey.kid }, payload, sandboxPair.privateKey),
+  ],
+  [
+    "a key of ours whose end has come",
+    () => forge({ ...header, kid: retiredPair.publicKey.kid }, payload, retiredPair.privateKey),
   ],
   ["the sandbox's key under our id", () => forge(header, payload, sandboxPair.privateKey)],
   ["alg none without signature", () => `${part({ ...header, alg: "none" })}.${part(payload)}.`],
@@ -163,7 +174,7 @@ const wrongSignature: Forgery[] = [
   ["a signature cut short", () => valid.slice(0, -4)],
   [
     "another payload under the same signature",
-    () => [part(header), part({ ...payload, role: "admin" }), valid.split(".")[2]].join("."),
+    () => [part(header), part({ ...payload, generation: 8 }), valid.split(".")[2]].join("."),
   ],
 ];
 
@@ -200,10 +211,26 @@ function hmac(key: string | Buffer): string {
 
 const forgeries = [...wrongContent, ...wrongSignature, ...wrongShape];
 
+const entered: string[] = [];
+const enter = async (connectionId: string) => void entered.push(connectionId);
+const door = { enterByTicket: enter, enterByApiKey: enter, enterUser: enter, enterSandbox: enter };
+
+async function connectWith(token: string): Promise<number> {
+  const handler = onConnect(() => ({ door, verifier: verifier(), allowedOrigins: [], log: silentLog }));
+  const event = { requestContext: { connectionId: "c" }, headers: { Authorization: `Bearer ${token}` } };
+  return (await handler(event as unknown as ConnectEvent)).statusCode;
+}
+
+it("at connect too the valid token comes in", async () => {
+  expect(await connectWith(valid)).toBe(200);
+  expect(entered.splice(0)).toEqual(["c"]);
+});
+
 it("there are at least forty of them", () => expect(forgeries.length).toBeGreaterThanOrEqual(40));
 
 it.each(forgeries)("refuses: %s", async (_name, make, code = "unauthenticated") => {
   expect(await refusal(make())).toBe(code);
+  expect([await connectWith(make()), entered]).toEqual([401, []]);
 });
 
 it("refuses the valid token with any one bit flipped in any byte", async () => {
@@ -253,6 +280,7 @@ describe("a sandbox token", () => {
     ["with an epoch in between", () => forge(head(), { ...base(), epoch: 1.5 }, sandboxPair.privateKey)],
   ])("is refused %s", async (_name, make) => {
     await expect(verifier().sandbox(make())).rejects.toMatchObject({ code: "unauthenticated" });
+    expect([await connectWith(make()), entered]).toEqual([401, []]);
   });
 });
 
@@ -266,6 +294,24 @@ describe("looking a key up", () => {
     at += 5 * 60 * 1000 + 1;
     await watching.user(valid);
     expect(looked).toHaveLength(2);
+  });
+
+  it("is not needed to learn of its end: what was found before ends too", async () => {
+    let at = now;
+    table.set(retiredPair.publicKey.kid, { ...retiredPair.publicKey, endsAtMs: now + 60_000 });
+    const late = forge({ ...header, kid: retiredPair.publicKey.kid }, payload, retiredPair.privateKey);
+    const watching = joseVerifier({ issuer, clock: { now: () => at, sleep: clock.sleep }, keys });
+    looked.length = 0;
+    expect(await watching.user(late)).toEqual(actor);
+    at += 59_999;
+    expect(await watching.user(late)).toEqual(actor);
+    at += 1;
+    await expect(watching.user(late)).rejects.toMatchObject({ code: "unauthenticated" });
+    expect(looked).toHaveLength(1);
+    // A token that only is too old is told so, whatever became of its key.
+    const old = { ...payload, iat: seconds - 1000, exp: seconds - 100 };
+    const expired = forge({ ...header, kid: retiredPair.publicKey.kid }, old, retiredPair.privateKey);
+    await expect(watching.user(expired)).rejects.toMatchObject({ code: "token_expired" });
   });
 
   it("never happens for something that is no thumbprint", async () => {
