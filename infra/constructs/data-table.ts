@@ -54,6 +54,12 @@ export class DataTable extends Construct {
     );
   }
 
+  /** Beside all else, many rows in one request, at half the price of a transaction. */
+  forRemoving(): Use<"TABLE_NAME"> {
+    const many = new PolicyStatement({ actions: ["dynamodb:BatchWriteItem"], resources: [this.table.tableArn] });
+    return this.use(...this.forReadingAndWriting().statements, many);
+  }
+
   private use(...statements: PolicyStatement[]): Use<"TABLE_NAME"> {
     return { variables: [["TABLE_NAME", this.table.tableName]], statements };
   }

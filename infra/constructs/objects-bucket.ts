@@ -30,10 +30,19 @@ export class ObjectsBucket extends Construct {
   }
 
   forReadingAndWriting(): Use<"BUCKET_NAME"> {
+    return this.use("s3:GetObject", "s3:PutObject");
+  }
+
+  /** Listing and deleting; nothing can be read. */
+  forRemoving(): Use<"BUCKET_NAME"> {
+    return this.use("s3:DeleteObject");
+  }
+
+  private use(...actions: string[]): Use<"BUCKET_NAME"> {
     return {
       variables: [["BUCKET_NAME", this.bucket.bucketName]],
       statements: [
-        new PolicyStatement({ actions: ["s3:GetObject", "s3:PutObject"], resources: [this.bucket.arnForObjects("*")] }),
+        new PolicyStatement({ actions, resources: [this.bucket.arnForObjects("*")] }),
         // Without it S3 answers 403 instead of 404 for a key that does not exist.
         new PolicyStatement({ actions: ["s3:ListBucket"], resources: [this.bucket.bucketArn] }),
       ],

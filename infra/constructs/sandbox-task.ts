@@ -130,6 +130,23 @@ export class SandboxTask extends Construct {
     };
   }
 
+  /** Stopping tasks of this cluster, and nothing else. */
+  forStopping(): Use<"CLUSTER"> {
+    const { clusterArn, clusterName } = this.cluster;
+    const tasks = Stack.of(this).formatArn({ service: "ecs", resource: "task", resourceName: `${clusterName}/*` });
+    return {
+      variables: [["CLUSTER", clusterArn]],
+      statements: [
+        new PolicyStatement({
+          actions: ["ecs:StopTask"],
+          resources: [tasks],
+          conditions: { ArnEquals: { "ecs:cluster": clusterArn } },
+        }),
+      ],
+      wildcardReason: "Any task of the one cluster: their ids come and go with the sandboxes.",
+    };
+  }
+
   private supervisor(image: string, logGroup: LogGroup): CfnTaskDefinition.ContainerDefinitionProperty {
     const { previewPort, platformUrl, webSocketUrl } = this.props;
     return {

@@ -1,17 +1,13 @@
 import type { Names } from "../ports/naming.ts";
+import { maxTitleCharacters, Title } from "../protocol/session.ts";
 
-export const maxTitleLength = 80;
 /** Git allows more; hosts, paths and people do not. */
 const maxBranchLength = 80;
 const slugLength = 40;
 
-/** One line, trimmed, at most 80 characters; null where nothing readable is left or it is too long. */
+/** Null where it is no title that a person might have given. */
 export function validTitle(text: unknown): string | null {
-  if (typeof text !== "string") return null;
-  const title = text.trim();
-  if (title === "" || title.length > maxTitleLength) return null;
-  // Control and format characters could reorder or hide text in a list of sessions.
-  return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(title) ? null : title;
+  return Title.safeParse(text).data ?? null;
 }
 
 /** The rules of `git check-ref-format refs/heads/<name>`, plus: ASCII without spaces, no leading dash, not HEAD. */
@@ -35,12 +31,12 @@ export function validNames(value: unknown): Names | null {
 /** What a session is called when the model did not answer: readable, from the prompt alone. */
 export function fallbackNames(prompt: string): Names {
   const line = prompt
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, (gap) => (/[\n\r]/.test(gap) ? "\n" : " "))
+    .replace(/(?:(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}])+/gu, (gap) => (/[\n\r]/.test(gap) ? "\n" : " "))
     .split("\n")
     .map((part) => part.replace(/\s+/g, " ").trim())
-    .find((part) => part !== "");
+    .find((part) => /[^\u200c\u200d\s]/u.test(part));
   if (line === undefined) return { title: "New session", branch: "new-session" };
-  return { title: cutAtWord(line, maxTitleLength), branch: slug(line) };
+  return { title: cutAtWord(line, maxTitleCharacters), branch: slug(line) };
 }
 
 function slug(text: string): string {
@@ -58,12 +54,11 @@ function slug(text: string): string {
 }
 
 function cutAtWord(text: string, length: number): string {
-  if (text.length <= length) return text;
-  const cut = text.slice(0, length - 1);
+  const characters = [...text];
+  if (characters.length <= length) return text;
+  const cut = characters.slice(0, length - 1).join("");
   const space = cut.lastIndexOf(" ");
-  // A cut inside a surrogate pair would leave half a character.
-  const whole = (space > length / 2 ? cut.slice(0, space) : cut).replace(/[\uD800-\uDBFF]$/, "");
-  return `${whole}…`;
+  return `${space > cut.length / 2 ? cut.slice(0, space) : cut}…`;
 }
 
 /**

@@ -5,3 +5,11 @@ export function isConditionFailure(error: unknown): boolean {
   }
   return false;
 }
+
+/** True where a transaction on the same item was under way: the same write may succeed right after. */
+export function isTransactionConflict(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at.name === "TransactionConflictException") return true;
+  }
+  return false;
+}

@@ -1,12 +1,28 @@
 import * as z from "zod";
 import { SessionId, Timestamp } from "./ids.ts";
 
-/** Any JSON value, kept as text in the table so that key order survives. */
-const JsonValue = z.json();
+/** Kept and returned as the text that was sent: its keys keep their order, its numbers their digits. */
+const AnyJson = z.unknown().meta({ description: "Any JSON value, at most 200 KB; returned as it was given" });
 
 export const InboxStatus = z.enum(["pending", "active", "completed", "archived"]);
 
 export type InboxStatus = z.infer<typeof InboxStatus>;
+
+/** What the platform knows of `sbx_config`; keys that it does not know are kept and returned. */
+export const SbxConfig = z.looseObject({
+  network: z
+    .strictObject({
+      /** Asking for what this deployment's sandboxes cannot keep is refused, never silently `open`. */
+      policy: z.enum(["none", "allowlist", "open"]),
+      /** Host names that `allowlist` lets through. */
+      allow: z.array(z.hostname()).max(100).optional(),
+    })
+    .refine(({ policy, allow }) => (policy === "allowlist") === (allow !== undefined), {
+      message: "goes with the policy allowlist, and only with it",
+      path: ["allow"],
+    })
+    .optional(),
+});
 
 /** The session resource: a fixed contract. */
 export const Session = z.object({
@@ -15,9 +31,9 @@ export const Session = z.object({
   repo: z.string().nullable(),
   target_branch: z.string().nullable(),
   branch: z.string().nullable(),
-  messages: JsonValue,
+  messages: AnyJson,
   inbox_status: InboxStatus,
-  sbx_config: JsonValue,
+  sbx_config: AnyJson,
   parent: SessionId.nullable(),
   created_at: Timestamp,
   updated_at: Timestamp,
@@ -33,18 +49,69 @@ const BranchName = z.string().trim().min(1).max(200);
 export const CreateSessionRequest = z.strictObject({
   repo: RepoName.nullable().default(null),
   target_branch: BranchName.nullable().default(null),
-  messages: JsonValue.default(null),
+  messages: AnyJson.optional(),
   parent: SessionId.nullable().default(null),
 });
 
 export type CreateSessionRequest = z.infer<typeof CreateSessionRequest>;
 
+/** In Unicode characters. */
+export const maxTitleCharacters = 80;
+
+/** One line: controls, and format characters that could hide or reorder text, are refused (joiners are not). */
+const titleText = /^(?:[\u200c\u200d]|[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}])+$/u;
+
+export const Title = z
+  .string()
+  .trim()
+  .min(1)
+  .regex(titleText, "must be one line without control characters")
+  .refine((title) => [...title].length <= maxTitleCharacters, `holds at most ${maxTitleCharacters} characters`);
+
+/**
+ * Replaces `messages`, `inbox_status`, `sbx_config` and `parent`; what may be null and is left out becomes null. The rest
+ * of a session as it was read may be sent along: it must be what is stored. `updated_at` is the platform's and not looked at.
+ */
+export const ReplaceSessionRequest = z.strictObject({
+  id: z.string().optional(),
+  inbox_status: InboxStatus,
+  messages: AnyJson.optional(),
+  sbx_config: SbxConfig.nullable().optional(),
+  parent: SessionId.nullable().optional(),
+  title: z.string().optional(),
+  repo: z.string().nullable().optional(),
+  target_branch: z.string().nullable().optional(),
+  branch: z.string().nullable().optional(),
+  created_at: z.string().optional(),
+  updated_at: z.string().optional(),
+});
+
+export type ReplaceSessionRequest = z.infer<typeof ReplaceSessionRequest>;
+
+/** Changes what is named, and nothing else. */
+export const PatchSessionRequest = z.strictObject({
+  title: Title.optional(),
+  inbox_status: InboxStatus.optional(),
+  messages: AnyJson.optional(),
+  sbx_config: SbxConfig.nullable().optional(),
+  parent: SessionId.nullable().optional(),
+});
+
+export type PatchSessionRequest = z.infer<typeof PatchSessionRequest>;
+
+const filters = {
+  inbox_status: InboxStatus.optional(),
+  /** However it is written: as a URL, `owner/name` or a name. */
+  repo: RepoName.optional(),
+  parent: SessionId.optional(),
+  /** Words of the title, each by its beginning. */
+  q: z.string().trim().min(1).max(200).optional(),
+};
+
 export const ListSessionsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(25),
   cursor: z.string().max(2000).optional(),
-  inbox_status: InboxStatus.optional(),
-  repo: RepoName.optional(),
-  parent: SessionId.optional(),
+  ...filters,
 });
 
 export type ListSessionsQuery = z.infer<typeof ListSessionsQuery>;

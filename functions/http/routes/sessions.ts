@@ -1,45 +1,45 @@
-import * as z from "zod";
-import { checkpointAnswers, eventAnswers, messageAnswers } from "../../../shared/domain/session/history.ts";
-import { createSession, listSessions, readSession } from "../../../shared/domain/session/session.ts";
-import { submitPrompt } from "../../../shared/domain/turn/turn.ts";
-import { sessionUsage } from "../../../shared/domain/usage/usage.ts";
-import { Checkpoint } from "../../../shared/protocol/checkpoint.ts";
+import { patchSession, replaceSession } from "../../../shared/domain/session/change.ts";
+import { createSession } from "../../../shared/domain/session/create.ts";
+import { listSessions } from "../../../shared/domain/session/list.ts";
+import { deleteSession } from "../../../shared/domain/session/remove.ts";
+import { readSession } from "../../../shared/domain/session/session-answer.ts";
+import { page } from "../../../shared/protocol/page.ts";
 import {
-  EventsPage,
-  EventsQuery,
-  Message,
-  SendMessageAnswer,
-  SendMessageRequest,
-} from "../../../shared/protocol/conversation.ts";
-import { page, PageQuery } from "../../../shared/protocol/page.ts";
-import { CreateSessionRequest, ListSessionsQuery, Session } from "../../../shared/protocol/session.ts";
-import { SessionUsage } from "../../../shared/protocol/usage.ts";
-import type { Actor } from "../../../shared/ports/tokens.ts";
+  CreateSessionRequest,
+  ListSessionsQuery,
+  PatchSessionRequest,
+  ReplaceSessionRequest,
+  Session,
+} from "../../../shared/protocol/session.ts";
 import { route } from "../deps.ts";
-
-/** Any text: an id that is none is not found, as a foreign one is. */
-const ofSession = z.object({ session_id: z.string() });
-
-const keyOf = (actor: Actor, params: { session_id: string }) => ({
-  tenant_id: actor.tenantId,
-  session_id: params.session_id,
-});
+import { keyOf, ofSession } from "./of-session.ts";
 
 export const sessionRoutes = [
   route({
     method: "POST",
     path: "/sessions",
+    id: "createSession",
+    summary: "Creates a session, and starts its first turn where there is a prompt",
+    tag: "Sessions",
+    errors: ["not_found", "repo_not_found", "repo_unreachable", "repo_not_allowed", "quota_exceeded", "conflict"],
     needs: "session.write",
     body: CreateSessionRequest,
     answers: { 201: Session },
-    run: async ({ input, actor, deps }) => {
+    run: async ({ input, actor, deps, text, operationId }) => {
       const owner = { tenant_id: actor.tenantId, user_id: actor.userId };
-      return { status: 201, body: await createSession(deps, owner, input.body) };
+      const messages = text("messages") ?? undefined;
+      return { status: 201, body: await createSession(deps, owner, input.body, messages, operationId) };
     },
   }),
   route({
     method: "GET",
     path: "/sessions",
+    id: "listSessions",
+    summary: "Lists sessions, latest activity first",
+    description:
+      "A page may be short, or empty, before the last one: go on while there is a cursor. A session that becomes active meanwhile moves to the top: it is never met twice.",
+    tag: "Sessions",
+    errors: ["repo_not_allowed"],
     needs: "session.read",
     query: ListSessionsQuery,
     answers: { 200: page(Session) },
@@ -51,6 +51,9 @@ export const sessionRoutes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}",
+    id: "readSession",
+    summary: "Reads a session",
+    tag: "Sessions",
     needs: "session.read",
     params: ofSession,
     answers: { 200: Session },
@@ -60,63 +63,52 @@ export const sessionRoutes = [
     }),
   }),
   route({
-    method: "GET",
-    path: "/sessions/{session_id}/messages",
-    needs: "session.read",
+    method: "PUT",
+    path: "/sessions/{session_id}",
+    id: "replaceSession",
+    summary: "Replaces messages, inbox status, sandbox configuration and parent",
+    description:
+      "What may be null and is left out becomes null. A whole session as it was read may be sent: what is not replaced must then be as it is stored, but for `updated_at`. Starts no turn.",
+    tag: "Sessions",
+    errors: ["not_found"],
+    needs: "session.write",
     params: ofSession,
-    query: PageQuery,
-    answers: { 200: page(Message) },
-    run: async ({ input, actor, deps }) => ({
+    body: ReplaceSessionRequest,
+    answers: { 200: Session },
+    run: async ({ input, actor, deps, text }) => ({
       status: 200,
-      body: await messageAnswers(deps, keyOf(actor, input.params), input.query),
+      body: await replaceSession(deps, keyOf(actor, input.params), input.body, text),
     }),
   }),
   route({
-    method: "POST",
-    path: "/sessions/{session_id}/messages",
-    needs: "prompt.send",
+    method: "PATCH",
+    path: "/sessions/{session_id}",
+    id: "patchSession",
+    summary: "Changes what is named",
+    tag: "Sessions",
+    errors: ["not_found"],
+    needs: "session.write",
     params: ofSession,
-    body: SendMessageRequest,
-    answers: { 202: SendMessageAnswer },
+    body: PatchSessionRequest,
+    answers: { 200: Session },
+    run: async ({ input, actor, deps, text }) => ({
+      status: 200,
+      body: await patchSession(deps, keyOf(actor, input.params), input.body, text),
+    }),
+  }),
+  route({
+    method: "DELETE",
+    path: "/sessions/{session_id}",
+    id: "deleteSession",
+    summary: "Deletes a session: stops its sandbox and its turn, removes all but its usage",
+    tag: "Sessions",
+    errors: ["not_found"],
+    needs: "session.write",
+    params: ofSession,
+    answers: { 204: null },
     run: async ({ input, actor, deps }) => {
-      const submission = { user_id: actor.userId, request_id: null, ...input.body };
-      return { status: 202, body: await submitPrompt(deps, keyOf(actor, input.params), submission) };
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/sessions/{session_id}/events",
-    needs: "session.read",
-    params: ofSession,
-    query: EventsQuery,
-    answers: { 200: EventsPage },
-    run: async ({ input, actor, deps }) => ({
-      status: 200,
-      body: await eventAnswers(deps, keyOf(actor, input.params), input.query),
-    }),
-  }),
-  route({
-    method: "GET",
-    path: "/sessions/{session_id}/checkpoints",
-    needs: "session.read",
-    params: ofSession,
-    query: PageQuery,
-    answers: { 200: page(Checkpoint) },
-    run: async ({ input, actor, deps }) => ({
-      status: 200,
-      body: await checkpointAnswers(deps, keyOf(actor, input.params), input.query),
-    }),
-  }),
-  route({
-    method: "GET",
-    path: "/sessions/{session_id}/usage",
-    needs: "session.read",
-    params: ofSession,
-    answers: { 200: SessionUsage },
-    run: async ({ input, actor, deps }) => {
-      const key = keyOf(actor, input.params);
-      await readSession(deps.table, key);
-      return { status: 200, body: await sessionUsage(deps.table, key) };
+      await deleteSession(deps, keyOf(actor, input.params));
+      return { status: 204 };
     },
   }),
 ];

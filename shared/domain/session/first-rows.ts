@@ -2,7 +2,7 @@ import type { Ids } from "../../ports/ids.ts";
 import { idPrefixes } from "../../protocol/ids.ts";
 import { dueShardOf } from "../conversation/conversation.ts";
 import type { EventRow, MessageRow, NewRow, SessionKey } from "../timeline/row.ts";
-import { acceptPrompt } from "../turn/turn.decisions.ts";
+import { acceptPrompt } from "../turn/prompt.decisions.ts";
 import type { Conversation, ConversationChange } from "../conversation/conversation.ts";
 import type { FirstMessage } from "./first-messages.ts";
 

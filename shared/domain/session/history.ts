@@ -1,28 +1,36 @@
-import { rows } from "../../data/service.ts";
 import { AppError } from "../../errors.ts";
 import type { Cursors } from "../../ports/cursors.ts";
+import type { Objects } from "../../ports/objects.ts";
 import type { Checkpoint } from "../../protocol/checkpoint.ts";
-import type { EventsPage, EventsQuery, Message } from "../../protocol/conversation.ts";
+import type { EventsPage, EventsQuery, Message, MessagesQuery, ToolOutput } from "../../protocol/conversation.ts";
 import type { PageQuery } from "../../protocol/page.ts";
 import type * as z from "zod";
 import { listCheckpoints } from "../checkpoint/checkpoint.ts";
+import { readMessageAt, readMessagePage } from "../timeline/message-page.ts";
 import { toEvent, type SessionKey } from "../timeline/row.ts";
-import { readMessages, readTimeline, type TimelineDeps } from "../timeline/timeline.ts";
+import { readTimeline, type TimelineDeps } from "../timeline/timeline.ts";
+import { answerBytes } from "./columns.ts";
+import { fitting, maxAnswerBytes, toMessageAnswer, withoutOutputs } from "./history.decisions.ts";
+import { requireSessionRow } from "./session-row.ts";
 
 export interface HistoryDeps extends TimelineDeps {
+  objects: Pick<Objects, "get" | "put" | "presignGet">;
   cursors: Cursors;
 }
 
 type Page<T> = { data: T[]; next_cursor: string | null };
 type PageOf = z.infer<typeof PageQuery>;
 
-/** Foreign and unknown ids are the same 404. */
-async function checkSession(deps: TimelineDeps, key: SessionKey): Promise<void> {
-  const { tenant_id, session_id } = key;
-  const found = await rows(deps.table)
-    .entities.session.get({ tenant_id, session_id })
-    .go({ attributes: ["session_id"] });
-  if (!found.data) throw new AppError("not_found");
+/** What is read of a session that there is, both at the same time. Foreign and unknown ids are the same 404. */
+async function ofSession<T>(deps: TimelineDeps, key: SessionKey, reading: Promise<T>): Promise<T> {
+  const [found] = await Promise.all([reading, requireSessionRow(deps.table, key)]);
+  return found;
+}
+
+/** A place on the log as a path names it: a text that is none is not found, as one without a row is. */
+function seqOf(text: string): number {
+  if (!/^[1-9]\d{0,11}$/.test(text)) throw new AppError("not_found");
+  return Number(text);
 }
 
 const openCursor = (deps: HistoryDeps, key: SessionKey, scope: string, query: PageOf) =>
@@ -33,37 +41,30 @@ const openCursor = (deps: HistoryDeps, key: SessionKey, scope: string, query: Pa
 const sealCursor = (deps: HistoryDeps, key: SessionKey, scope: string, cursor: string | null) =>
   cursor === null ? Promise.resolve(null) : deps.cursors.seal(cursor, key.tenant_id, `${scope}#${key.session_id}`);
 
-/** Lambda answers hold 6 MB. */
-const maxPageBytes = 4 * 1024 * 1024;
-
-/** As many of the first as fit one answer, and at least one. */
-function fitting<T>(items: T[]): T[] {
-  let bytes = 0;
-  const end = items.findIndex((item, index) => {
-    bytes += Buffer.byteLength(JSON.stringify(item));
-    return index > 0 && bytes > maxPageBytes;
-  });
-  return end < 0 ? items : items.slice(0, end);
+/** Messages with their calls and results. A page may hold fewer than were asked for: the end is where no cursor is. */
+export async function messageAnswers(
+  deps: HistoryDeps,
+  key: SessionKey,
+  query: z.infer<typeof MessagesQuery>,
+): Promise<Page<Message>> {
+  const { order, limit, role = null } = query;
+  const scope = `messages#${order}#${role}`;
+  const cursor = await openCursor(deps, key, scope, query);
+  const from = cursor === null ? null : Number(cursor);
+  const found = await ofSession(deps, key, readMessagePage(deps, key, { order, limit, role, from }));
+  const all = found.messages.map(toMessageAnswer);
+  const data = fitting(all, withoutOutputs);
+  const next = data.length < all.length ? (data.at(-1)?.seq ?? null) : found.next;
+  return { data, next_cursor: await sealCursor(deps, key, scope, next === null ? null : String(next)) };
 }
 
-/** Messages in order, oldest first. */
-export async function messageAnswers(deps: HistoryDeps, key: SessionKey, query: PageOf): Promise<Page<Message>> {
-  await checkSession(deps, key);
-  const after = Number((await openCursor(deps, key, "messages", query)) ?? 0);
-  const found = await readMessages(deps, key, { limit: query.limit, after });
-  const all = found.data.map(({ message_id, seq, turn_id, role, content, usage, at }) => ({
-    id: message_id,
-    seq,
-    turn_id,
-    role,
-    content,
-    usage: usage ?? null,
-    created_at: new Date(at).toISOString(),
-  }));
-  const data = fitting(all);
-  const more = found.more || data.length < all.length;
-  const last = more ? String(data.at(-1)?.seq ?? after) : null;
-  return { data, next_cursor: await sealCursor(deps, key, "messages", last) };
+/** One message by its `seq`, whole. Throws `not_found`. */
+export async function messageAnswer(deps: HistoryDeps, key: SessionKey, place: string): Promise<Message> {
+  const found = await ofSession(deps, key, readMessageAt(deps, key, seqOf(place)));
+  if (!found) throw new AppError("not_found");
+  const [message] = fitting([toMessageAnswer(found)], withoutOutputs);
+  if (!message) throw new AppError("not_found");
+  return message;
 }
 
 /** The log itself, as every other transport shows it. */
@@ -72,19 +73,41 @@ export async function eventAnswers(
   key: SessionKey,
   query: z.infer<typeof EventsQuery>,
 ): Promise<z.input<typeof EventsPage>> {
-  await checkSession(deps, key);
-  const found = await readTimeline(deps, key, query);
+  const found = await ofSession(deps, key, readTimeline(deps, key, { ...query, maxBytes: maxAnswerBytes }));
   const events = found.rows.map((row) => toEvent(key, row));
   const data = fitting(events);
   const more = found.more || data.length < events.length;
-  return { data, next_after: more ? (data.at(-1)?.seq ?? null) : null };
+  const last = more ? (data.at(-1)?.seq ?? null) : null;
+  return query.order === "asc"
+    ? { data, next_after: last, next_before: null }
+    : { data, next_after: null, next_before: last };
+}
+
+const outputUrlSeconds = 900;
+
+/** The output of a tool call by the `seq` of its `tool.completed`. Throws `not_found`. */
+export async function outputAnswer(
+  deps: HistoryDeps,
+  key: SessionKey,
+  place: string,
+): Promise<z.infer<typeof ToolOutput>> {
+  const seq = seqOf(place);
+  const { rows } = await ofSession(deps, key, readTimeline(deps, key, { after: seq - 1, before: seq + 1 }));
+  const [row] = rows;
+  if (row?.kind !== "event" || row.type !== "tool.completed") throw new AppError("not_found");
+  const { call_id, output, output_bytes, truncated, object_key } = row.data;
+  if (object_key === null) return { call_id, output, output_bytes, truncated, url: null, expires_in: null };
+  const url = await deps.objects.presignGet(object_key, outputUrlSeconds);
+  const stored = output_bytes <= maxAnswerBytes ? await deps.objects.get(object_key) : null;
+  const whole = stored && Buffer.from(stored).toString("utf8");
+  const shown = whole !== null && answerBytes(JSON.stringify(whole)) <= maxAnswerBytes ? whole : null;
+  return { call_id, output: shown, output_bytes, truncated: false, url, expires_in: outputUrlSeconds };
 }
 
 /** Checkpoints, newest first. */
 export async function checkpointAnswers(deps: HistoryDeps, key: SessionKey, query: PageOf): Promise<Page<Checkpoint>> {
-  await checkSession(deps, key);
   const cursor = await openCursor(deps, key, "checkpoints", query);
-  const found = await listCheckpoints(deps.table, key, { limit: query.limit, cursor });
+  const found = await ofSession(deps, key, listCheckpoints(deps.table, key, { limit: query.limit, cursor }));
   const data = found.data.map((row) => {
     const { number, seq, turn_id, commit, parent_commit, branch, message, stat, push_status } = row;
     return {

@@ -1,7 +1,7 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
 
-const { primary, gsi1, gsi2 } = keyFields;
+const { primary, gsi1, gsi2, gsi3, gsi4 } = keyFields;
 
 /** The session resource. JSON columns are text: DynamoDB maps lose the order of keys. */
 export const sessionEntity = createSchema({
@@ -11,17 +11,28 @@ export const sessionEntity = createSchema({
     session_id: { type: "string", required: true, readOnly: true },
     title: { type: "string", required: true },
     repo: { type: "string" },
-    repo_url: { type: "string" },
+    repo_url: { type: "string", readOnly: true },
     target_branch: { type: "string" },
     branch: { type: "string" },
-    messages: { type: "string", required: true },
+    /** JSON; absent where it is a `sessionDocument`: each activity writes this row into every index. */
+    messages: { type: "string" },
+    sbx_config: { type: "string" },
+    /** Bytes that the document adds to an answer. */
+    messages_bytes: { type: "number" },
+    sbx_config_bytes: { type: "number" },
     inbox_status: { type: ["pending", "active", "completed", "archived"] as const, required: true },
-    sbx_config: { type: "string", required: true },
     parent: { type: "string" },
+    /** Counts in the tenant's quota of stored sessions. */
+    counted: { type: "boolean" },
     created_by: { type: "string", required: true, readOnly: true },
     created_at: { type: "number", required: true, readOnly: true },
     updated_at: { type: "number", required: true },
     last_activity_at: { type: "number", required: true, padding: { length: 14, char: "0" } },
+    /** Keys of byParent and byRepo, which hold only sessions that have one: `session-keys.decisions.ts`. */
+    child_of: { type: "string" },
+    child_at: { type: "string" },
+    in_repo: { type: "string" },
+    in_repo_at: { type: "string" },
   },
   indexes: {
     /** One session of a tenant. */
@@ -40,6 +51,18 @@ export const sessionEntity = createSchema({
       ...gsi2,
       pk: { ...gsi2.pk, composite: ["tenant_id", "inbox_status"] },
       sk: { ...gsi2.sk, composite: ["last_activity_at", "session_id"] },
+    },
+    /** The same among the children of one session. */
+    byParent: {
+      ...gsi3,
+      pk: { ...gsi3.pk, composite: ["child_of"] },
+      sk: { ...gsi3.sk, composite: ["child_at"] },
+    },
+    /** The same within one repository. */
+    byRepo: {
+      ...gsi4,
+      pk: { ...gsi4.pk, composite: ["in_repo"] },
+      sk: { ...gsi4.sk, composite: ["in_repo_at"] },
     },
   },
 });

@@ -154,9 +154,7 @@ test("prompts queue up to the limit, in the order of their answers", async () =>
 
 test("a viewer reads and does not write", async () => {
   const { id } = await create();
-  const { tenant, user } = owner;
-  const { token } = await platform.deps.userTokens.mint({ tenantId: tenant.id, userId: user.id, role: "viewer" });
-  const viewer = { ...owner, access_token: token };
+  const viewer = await platform.join(owner, "viewer");
   expect((await get(`/sessions/${id}`, viewer)).status).toBe(200);
   expect((await post(`/sessions/${id}/messages`, { content: "hi" }, viewer)).body).toMatchObject({
     status: 403,

@@ -1,13 +1,8 @@
 import { spawnSync } from "node:child_process";
 import * as fc from "fast-check";
-import {
-  fallbackNames,
-  maxTitleLength,
-  uniqueBranch,
-  validBranch,
-  validNames,
-  validTitle,
-} from "../../../shared/agent/names.ts";
+import { fallbackNames, uniqueBranch, validBranch, validNames, validTitle } from "../../../shared/agent/names.ts";
+import { branchStem } from "../../../shared/domain/session/repository.ts";
+import { maxTitleCharacters } from "../../../shared/protocol/session.ts";
 
 function gitAccepts(branch: string): boolean {
   return spawnSync("git", ["check-ref-format", "--branch", branch]).status === 0;
@@ -78,6 +73,38 @@ describe("branches", () => {
   });
 });
 
+describe("a session's branch", () => {
+  it("is legal, new, and no folder of another, whatever was suggested and whatever exists", () => {
+    const suggestions = [
+      "a/b/c",
+      "x".repeat(80),
+      `${"y".repeat(58)}.-/z`,
+      "v1.2+3",
+      "A",
+      "work-/.x".replace("/.", "/"),
+      "HEAD-1",
+    ];
+    const existing = fc.array(
+      fc.constantFrom("main", "a", "A-b-c-abcdef", "work/x", "v1.2+3-ABCDEF", "a-abcdef", "a-abcdef-2/y"),
+    );
+    const made = new Set<string>();
+    fc.assert(
+      fc.property(fc.constantFrom(...suggestions), existing, (branch, names) => {
+        expect(validBranch(branch)).toBe(branch);
+        const own = uniqueBranch(branchStem({ title: "t", branch }, "abcdef00-0000"), names);
+        expect(own).not.toContain("/");
+        const lower = names.map((name) => name.toLowerCase());
+        expect(lower.filter((name) => name === own.toLowerCase() || name.startsWith(`${own.toLowerCase()}/`))).toEqual(
+          [],
+        );
+        expect(own.length).toBeLessThanOrEqual(80);
+        made.add(own);
+      }),
+    );
+    for (const own of made) expect([own, gitAccepts(own)]).toEqual([own, true]);
+  });
+});
+
 describe("fallback names", () => {
   it("are readable", () => {
     expect(fallbackNames("Build a todo app, please!\nWith tests.")).toEqual({
@@ -94,7 +121,7 @@ describe("fallback names", () => {
       fc.property(fc.string({ unit: "binary", maxLength: 300 }), (prompt) => {
         const names = fallbackNames(prompt);
         expect(validNames(names)).toEqual(names);
-        expect(names.title.length).toBeLessThanOrEqual(maxTitleLength);
+        expect([...names.title].length).toBeLessThanOrEqual(maxTitleCharacters);
       }),
     );
   });

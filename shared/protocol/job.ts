@@ -1,0 +1,9 @@
+import * as z from "zod";
+import { SessionId, TenantId } from "./ids.ts";
+
+/** "This is to be done": what remains of it is in the table. Losing one costs time, doubling one costs nothing. */
+export const Job = z.discriminatedUnion("type", [
+  /** The rows and objects of a deleted session. */
+  z.object({ type: z.literal("session.remove"), tenant_id: TenantId, session_id: SessionId }),
+]);
+export type Job = z.infer<typeof Job>;
