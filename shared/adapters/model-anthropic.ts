@@ -44,11 +44,16 @@ export class AnthropicModel implements Model {
     if (signal.aborted) throw aborted(signal);
     signal.addEventListener("abort", onAbort, { once: true });
     const watchdog = new Watchdog(this.#idleMs, () => call.abort(broken(`nothing came for ${this.#idleMs} ms`)));
+    const assembler = new AnswerAssembler(model);
+    let requestId: string | null = null;
     try {
       const response = await this.#post(body, call.signal);
-      yield* readAnswer(model, response, call, watchdog);
+      requestId = response.headers.get("request-id");
+      yield* readAnswer(assembler, response, call, watchdog);
     } catch (error) {
-      throw call.signal.aborted ? modelFailure(call.signal.reason) : modelFailure(error);
+      const failure = modelFailure(call.signal.aborted ? call.signal.reason : error);
+      failure.partial = assembler.partial(requestId);
+      throw failure;
     } finally {
       watchdog.stop();
       signal.removeEventListener("abort", onAbort);
@@ -98,12 +103,11 @@ export function anthropicClient(apiKey: ApiKey, timeoutMs: number, baseUrl?: str
 
 /** The SDK's own iterator over parsed events hides pings, and with them that the connection lives. */
 async function* readAnswer(
-  model: string,
+  assembler: AnswerAssembler,
   response: Response,
   call: AbortController,
   watchdog: Watchdog,
 ): AsyncGenerator<ModelEvent> {
-  const assembler = new AnswerAssembler(model);
   const events = Stream.rawEvents(response, call);
   while (!assembler.isComplete) {
     const next = await watchdog.during(events.next());

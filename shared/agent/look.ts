@@ -1,17 +1,19 @@
 import { latestContainer, loseContainer, type Container } from "../domain/container/container.ts";
-import { sendCommand } from "../domain/container/command.ts";
 import { isLive, lossOf } from "../domain/container/container.decisions.ts";
 import { readConversation, transition, type Conversation } from "../domain/conversation/conversation.ts";
 import { announce } from "../domain/timeline/announce.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
 import { fateOf, type Fate } from "../domain/tool-call/tool-call.decisions.ts";
 import { completeCall, dispatchCalls, pendingCalls, type ToolCall } from "../domain/tool-call/tool-call.ts";
+import { completeCalls } from "../domain/tool-call/result.decisions.ts";
+import { cancelCalls, idsOf } from "../domain/turn/interrupt.ts";
+import { syntheticResult } from "../domain/turn/open-calls.ts";
 import { closeTurn, giveUpTurn, wake } from "../domain/turn/turn.ts";
-import { completeCalls, type CallResult } from "../domain/tool-call/result.decisions.ts";
 import { nextMove } from "../domain/turn/turn.decisions.ts";
 import type { WakeUp } from "../protocol/wake-up.ts";
 import type { StepDeps } from "./step-deps.ts";
-import { runStep, watchdogSeconds } from "./step.ts";
+import { finishTurn, watchdogSeconds } from "./finish.ts";
+import { runStep } from "./step.ts";
 
 /** A chain of wake-ups ends here; the sweeper starts a new one if there still is work. */
 const maxHops = 1000;
@@ -24,17 +26,12 @@ interface Doomed {
   fate: Extract<Fate, { kind: "fail" }>;
 }
 
-function resultOf({ call, fate }: Doomed): CallResult {
-  const { call_id, name } = call;
-  const output_bytes = Buffer.byteLength(fate.output);
-  return { call_id, name, is_error: true, output: fate.output, output_bytes, object_key: null, duration_ms: null };
-}
-
 /** Gives calls that can not complete any more their synthetic results, by the same conditional path as real ones. */
 async function failCalls(deps: StepDeps, key: SessionKey, turnId: string, doomed: Doomed[]): Promise<void> {
   const lost = doomed.some(({ fate }) => fate.lost);
   const outcome = await transition(deps, key, (current, now) => {
-    const completed = completeCalls(current, turnId, doomed.map(resultOf), now);
+    const results = doomed.map(({ call, fate }) => syntheticResult(call, fate.output));
+    const completed = completeCalls(current, turnId, results, now);
     return (
       completed && {
         ...completed,
@@ -47,14 +44,6 @@ async function failCalls(deps: StepDeps, key: SessionKey, turnId: string, doomed
   if (outcome.kind !== "committed") return;
   await announce(deps, key, outcome.rows);
   if (outcome.result.last) await wake(deps, key);
-}
-
-/** What still runs there would work for nobody. */
-async function cancelCalls(deps: StepDeps, container: Container | null, doomed: Doomed[]): Promise<void> {
-  if (!container || !isLive(container)) return;
-  for (const { call, fate } of doomed) {
-    if (!fate.lost) await sendCommand(deps, container, { type: "tool.cancel", call_id: call.call_id });
-  }
 }
 
 async function noticeLoss(deps: StepDeps, container: Container | null): Promise<void> {
@@ -76,11 +65,12 @@ async function watchTools(deps: StepDeps, key: SessionKey, conversation: Convers
   const doomed = fates.filter((one): one is Doomed => one.fate.kind === "fail");
   if (doomed.some(({ fate }) => fate.lost) && conversation.losses >= maxLosses) {
     const error = { code: "sandbox_unavailable" as const, message: "The sandbox was lost again and again" };
-    await giveUpTurn(deps, key, { reason: "sandbox_lost", error }, "The sandbox was lost.");
+    await giveUpTurn(deps, key, { reason: "sandbox_lost", error }, "The sandbox was lost.", conversation.turn_id);
     return;
   }
   if (doomed.length > 0) await failCalls(deps, key, conversation.turn_id ?? "", doomed);
-  await cancelCalls(deps, container, doomed);
+  const late = doomed.filter(({ fate }) => !fate.lost).map(({ call }) => call);
+  await cancelCalls(deps, key, idsOf(late));
   const unsent = fates.filter(({ fate }) => fate.kind === "send").map(({ call }) => call);
   if (container && unsent.length > 0) await dispatchCalls(deps, container, unsent);
   if (doomed.length === fates.length) return;
@@ -90,8 +80,18 @@ async function watchTools(deps: StepDeps, key: SessionKey, conversation: Convers
   await wake(deps, key, watchdogSeconds, hops + 1);
 }
 
-/** What a wake-up asks for: look at the session, do what its state says, and no more. */
+/** What a wake-up asks for: look at the session, do what its state says, and no more. It may be deleted meanwhile. */
 export async function lookAtSession(deps: StepDeps, wakeUp: WakeUp): Promise<void> {
+  const { tenant_id, session_id } = wakeUp;
+  try {
+    await look(deps, wakeUp);
+  } catch (error) {
+    if (await readConversation(deps.table, { tenant_id, session_id })) throw error;
+    deps.log.info("session is gone", { tenant_id, session_id });
+  }
+}
+
+async function look(deps: StepDeps, wakeUp: WakeUp): Promise<void> {
   const { tenant_id, session_id, hops } = wakeUp;
   const key = { tenant_id, session_id };
   const conversation = hops > maxHops ? null : await readConversation(deps.table, key);
@@ -106,8 +106,9 @@ export async function lookAtSession(deps: StepDeps, wakeUp: WakeUp): Promise<voi
       return runStep(deps, key, conversation, hops);
     case "watch_tools":
       return watchTools(deps, key, conversation, hops);
-    case "end_turn": {
-      const pending = conversation.phase === "checkpoint";
+    case "finish":
+      return finishTurn(deps, key, conversation, hops);
+    case "end_turn":
       await closeTurn(
         deps,
         key,
@@ -116,8 +117,7 @@ export async function lookAtSession(deps: StepDeps, wakeUp: WakeUp): Promise<voi
           const again = nextMove(current, deps.clock.now());
           return again.kind === "end_turn" ? again.ending : null;
         },
-        () => ({ checkpoint: null, pending }),
+        () => ({ checkpoint: null, pending: true }),
       );
-    }
   }
 }

@@ -1,18 +1,26 @@
-import { transition, type Conversation } from "../domain/conversation/conversation.ts";
+import { readConversation, transition } from "../domain/conversation/conversation.ts";
 import { deliver, subscribersOf } from "../domain/connection/connection.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
-import { leaseMs, renewLease, type Claim } from "../domain/turn/step.decisions.ts";
-import type { ModelEvent, ModelRequest } from "../ports/model.ts";
+import { holds, leaseMs, renewLease, type Claim } from "../domain/turn/step.decisions.ts";
+import { ModelFailure, type ModelEvent, type ModelRequest, type PartialAnswer } from "../ports/model.ts";
 import { DeltaRelay } from "./relay.ts";
 import type { StepDeps } from "./step-deps.ts";
 
 type Completed = Extract<ModelEvent, { type: "completed" }>;
 
-/** While it streams, the worker looks this often for new watchers, and whether the step is still its own. */
+/** While it streams, the worker looks this often for new watchers, for an interrupt, and whether the step is still its own. */
 const lookEveryMs = 500;
 
 /** The step was taken over: whatever the model says now is nobody's. */
 export class LeaseLost extends Error {}
+
+/** The user asked for the end of the turn. */
+class Interrupted extends Error {}
+
+export type Streamed =
+  | { kind: "completed"; completed: Completed }
+  /** Null: the model had not begun to answer. */
+  | { kind: "interrupted"; partial: PartialAnswer | null };
 
 interface Streaming {
   key: SessionKey;
@@ -35,19 +43,33 @@ async function greetNewWatchers(deps: StepDeps, streaming: Streaming): Promise<v
 async function keepLease(deps: StepDeps, streaming: Streaming): Promise<void> {
   const now = deps.clock.now();
   if (streaming.leaseUntil - now > (leaseMs * 2) / 3) return;
-  const renewed = await transition(deps, streaming.key, (current: Conversation, at) =>
-    renewLease(current, streaming.claim, at),
-  );
-  if (renewed.kind !== "committed") return streaming.abort.abort(new LeaseLost());
-  streaming.leaseUntil = now + leaseMs;
+  const renewed = await transition(deps, streaming.key, (current, at) => renewLease(current, streaming.claim, at));
+  if (renewed.kind === "committed") streaming.leaseUntil = now + leaseMs;
 }
 
-/** Runs beside the stream until it ends. */
-async function look(deps: StepDeps, streaming: Streaming, ended: AbortSignal): Promise<void> {
+/** Aborts the stream where nobody waits for its end any more. */
+async function keepStep(deps: StepDeps, streaming: Streaming): Promise<void> {
+  const current = await readConversation(deps.table, streaming.key);
+  if (!current || !holds(current, streaming.claim)) return streaming.abort.abort(new LeaseLost());
+  if (current.interrupt_at !== undefined) return streaming.abort.abort(new Interrupted());
+  await keepLease(deps, streaming);
+}
+
+/** Looks beside the stream until it ends. A look that fails is not the last: an interrupt must still be seen. */
+async function keepLooking(
+  deps: StepDeps,
+  streaming: Streaming,
+  ended: AbortSignal,
+  look: (deps: StepDeps, streaming: Streaming) => Promise<void>,
+): Promise<void> {
   while (!ended.aborted) {
     await deps.clock.sleep(lookEveryMs);
     if (ended.aborted) return;
-    await Promise.all([greetNewWatchers(deps, streaming), keepLease(deps, streaming)]);
+    await look(deps, streaming).catch((error: unknown) => {
+      const { key, claim } = streaming;
+      const message = error instanceof Error ? error.message : String(error);
+      deps.log.warn("look failed", { ...key, turn_id: claim.turn_id, error: message });
+    });
   }
 }
 
@@ -102,10 +124,10 @@ export interface StreamOf {
 }
 
 /**
- * One model call, streamed to the watchers while it runs. Answers with what the model completed; throws `ModelFailure`,
- * or `LeaseLost` where another worker took the step meanwhile.
+ * One model call, streamed to the watchers while it runs. Answers with what the model said, to its end or until the user
+ * interrupted it; throws `ModelFailure`, or `LeaseLost` where another worker took the step meanwhile.
  */
-export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: StreamOf): Promise<Completed> {
+export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: StreamOf): Promise<Streamed> {
   const { key, claim, messageId } = of;
   const { turn_id, step, fence } = claim;
   const relay = new DeltaRelay(deps.clock, key, { message_id: messageId, turn_id, step, fence });
@@ -114,13 +136,14 @@ export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: St
   const streaming: Streaming = { key, claim, relay, watchers, abort, leaseUntil: deps.clock.now() + leaseMs };
   const sender = new Sender(deps, streaming);
   const ended = new AbortController();
-  const looking = look(deps, streaming, ended.signal).catch((error: unknown) => {
-    deps.log.warn("look failed", { ...key, turn_id, error: error instanceof Error ? error.message : String(error) });
-  });
-  void looking;
+  // Apart, so that a slow watcher does not put off an interrupt.
+  for (const look of [greetNewWatchers, keepStep]) void keepLooking(deps, streaming, ended.signal, look);
   try {
     sender.send([relay.started()]);
-    return await consume(deps, request, streaming, sender);
+    return { kind: "completed", completed: await consume(deps, request, streaming, sender) };
+  } catch (error) {
+    if (!(abort.signal.reason instanceof Interrupted)) throw abort.signal.aborted ? abort.signal.reason : error;
+    return { kind: "interrupted", partial: error instanceof ModelFailure ? error.partial : null };
   } finally {
     ended.abort();
     await sender.drain();
@@ -135,16 +158,12 @@ async function consume(
 ): Promise<Completed> {
   let completed: Completed | null = null;
   const { abort, relay } = streaming;
-  try {
-    for await (const event of deps.model.stream(request, abort.signal)) {
-      if (event.type === "completed") completed = event;
-      else {
-        relay.add(event.block, event.index, event.text);
-        sender.schedule();
-      }
+  for await (const event of deps.model.stream(request, abort.signal)) {
+    if (event.type === "completed") completed = event;
+    else {
+      relay.add(event.block, event.index, event.text);
+      sender.schedule();
     }
-  } catch (error) {
-    throw abort.signal.aborted ? abort.signal.reason : error;
   }
   if (!completed) throw new Error("the model's stream ended without an answer");
   return completed;

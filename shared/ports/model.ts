@@ -38,6 +38,14 @@ export type ModelEvent =
 /** What a call is billed by; the two optional fields matter to the price only (`costMicroUsd`). */
 export type ModelUsage = Omit<Usage, "cost_micro_usd"> & { cache_write_1h_tokens?: number; list_price?: boolean };
 
+/** An answer that ended before its end: what there was of it, and what the API had counted by then. */
+export interface PartialAnswer {
+  /** Whole blocks as the API sent them, and the text so far of one that was not. */
+  content: ContentBlock[];
+  usage: ModelUsage;
+  requestId: string | null;
+}
+
 /** Why a call failed, classified by the error's type and never by the HTTP status alone. */
 export type ModelFailureKind =
   /** 429, 529, 500, 504, reset: wait (`retryAfterMs`), burn no retry. */
@@ -54,6 +62,8 @@ export type ModelFailureKind =
 export class ModelFailure extends Error {
   readonly kind: ModelFailureKind;
   readonly retryAfterMs: number | null;
+  /** Null where the answer had not begun: then nothing was counted. Counts for a caller who wanted the end. */
+  partial: PartialAnswer | null = null;
 
   constructor(kind: ModelFailureKind, message: string, options?: { retryAfterMs?: number | null; cause?: unknown }) {
     super(message, { cause: options?.cause });
@@ -64,6 +74,9 @@ export class ModelFailure extends Error {
 }
 
 export interface Model {
-  /** Yields deltas and exactly one `completed` at the end, or throws a `ModelFailure`. Never retries by itself. */
+  /**
+   * Yields deltas and exactly one `completed` at the end, or throws a `ModelFailure`, also once `signal` aborts. Never
+   * retries by itself.
+   */
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
 }

@@ -1,13 +1,21 @@
 import * as z from "zod";
 import { WireError } from "./error-code.ts";
-import { RequestId, SessionId } from "./ids.ts";
+import { RequestId, SessionId, TurnId } from "./ids.ts";
+import { maxQueuedPrompts } from "./limits.ts";
+import type { Permission } from "./permission.ts";
 
 const framed = { request_id: RequestId };
 const ofSession = { ...framed, session_id: SessionId };
 
-/** While a turn runs: `steer` joins it before its next model call, `queue` waits for its end. */
-export const Delivery = z.enum(["steer", "queue"]);
+/**
+ * While a turn runs: `steer` joins it before its next model call, `queue` waits for its end, `interrupt` ends it and goes
+ * before all that wait.
+ */
+export const Delivery = z.enum(["steer", "queue", "interrupt"]);
 export type Delivery = z.infer<typeof Delivery>;
+
+/** Turns of one session's queue: no longer than that can be. */
+export const TurnIds = z.array(TurnId).max(maxQueuedPrompts + 1);
 
 /** What a user's connection may send. Each frame gets exactly one `ack` with its `request_id`. */
 export const ClientFrame = z.discriminatedUnion("type", [
@@ -24,9 +32,23 @@ export const ClientFrame = z.discriminatedUnion("type", [
     content: z.string(),
     delivery: Delivery.default("queue"),
   }),
+  z.strictObject({ type: z.literal("turn.interrupt"), ...ofSession, turn_id: TurnId.optional() }),
+  z.strictObject({ type: z.literal("queue.cancel"), ...ofSession, turn_id: TurnId }),
+  z.strictObject({ type: z.literal("queue.reorder"), ...ofSession, turn_ids: TurnIds }),
 ]);
 export type ClientFrame = z.infer<typeof ClientFrame>;
 export type ClientFrameType = ClientFrame["type"];
+
+/** What each frame needs. A new frame does not compile until it is here, and what is not here is refused. */
+export const framePermissions: Readonly<Record<ClientFrameType, Permission>> = {
+  ping: "session.read",
+  "session.subscribe": "session.read",
+  "session.unsubscribe": "session.read",
+  "message.send": "prompt.send",
+  "turn.interrupt": "prompt.send",
+  "queue.cancel": "prompt.send",
+  "queue.reorder": "prompt.send",
+};
 
 export const Ack = z.union([
   z.object({ type: z.literal("ack"), request_id: z.string().nullable(), result: z.record(z.string(), z.unknown()) }),

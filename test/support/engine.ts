@@ -1,4 +1,5 @@
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { plansOf } from "../../shared/config/plans.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
 import type { StepDeps } from "../../shared/agent/step-deps.ts";
 import type { LinkDeps } from "../../shared/domain/container/link.ts";
@@ -9,7 +10,15 @@ import { readTimeline } from "../../shared/domain/timeline/timeline.ts";
 import { lookAtSession } from "../../shared/agent/look.ts";
 import type { Model, ModelEvent } from "../../shared/ports/model.ts";
 import { idPrefixes } from "../../shared/protocol/ids.ts";
-import { fakeGitHosts, fakeProvider, memoryObjects, recordedQueue, recordedSockets, silentLog } from "./fakes.ts";
+import {
+  fakeGitHosts,
+  fakeProvider,
+  memoryObjects,
+  recordedJobs,
+  recordedQueue,
+  recordedSockets,
+  silentLog,
+} from "./fakes.ts";
 import { startTestTable } from "./test-table.ts";
 
 /** Starts at a fixed moment and moves only when told; who sleeps gives way to others. */
@@ -63,16 +72,18 @@ export async function startEngine(model: Model) {
   const objects = memoryObjects();
   const sandbox = fakeProvider();
   const gitHosts = fakeGitHosts();
-  const deps: StepDeps & LinkDeps & { objects: typeof objects } = {
+  const deps: StepDeps & LinkDeps & { objects: typeof objects; jobs: ReturnType<typeof recordedJobs> } = {
     table,
     clock,
     sockets,
     queue,
     objects,
+    jobs: recordedJobs(),
     gitHosts,
     ids: randomIds,
     log: silentLog,
     provider: sandbox.provider,
+    plans: plansOf({ DEFAULT_PLAN: "unlimited" }),
     model,
     turnModel: "rehearsal",
     system: "You are a test.",

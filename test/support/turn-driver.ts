@@ -3,7 +3,7 @@ import { latestContainer } from "../../shared/domain/container/container.ts";
 import { greet, markReady, type Link } from "../../shared/domain/container/link.ts";
 import type { SessionKey, TimelineRow } from "../../shared/domain/timeline/row.ts";
 import { objectKey } from "../../shared/domain/timeline/timeline.ts";
-import { submitPrompt } from "../../shared/domain/turn/turn.ts";
+import { submitPrompt } from "../../shared/domain/turn/prompt.ts";
 import type { Engine } from "./engine.ts";
 
 export const names = (log: TimelineRow[]) =>
@@ -31,13 +31,13 @@ export function turnDriver(engine: () => Engine) {
     submitPrompt(engine().deps, key, { user_id: key.user_id, request_id, content, delivery: "queue" });
 
   /** The container that the turn launched comes up and links. */
-  async function linkUp(key: SessionKey): Promise<Link> {
+  async function linkUp(key: SessionKey, connectionId?: string): Promise<Link> {
     const container = await latestContainer(engine().deps.table, key);
     if (!container) throw new Error("no container was launched");
     const link = {
       key: { tenant_id: key.tenant_id, session_id: key.session_id },
       epoch: container.epoch,
-      connectionId: `link-${container.epoch}`,
+      connectionId: connectionId ?? `link-${container.epoch}`,
     };
     await greet(engine().deps, link, { frame_id: "f1", private_ip: "127.0.0.9" });
     await markReady(engine().deps, link, { restored_commit: null, base_commit: null });

@@ -1,3 +1,4 @@
+import { interruptedNote } from "../../../shared/protocol/conversation.ts";
 import { textOf, type Block, type Message } from "./request.ts";
 
 export interface ToolOutcome {
@@ -25,7 +26,7 @@ export function readTurn(messages: Message[]): TurnView {
   const prompt = messages[start];
   const during = messages.slice(start + 1);
   return {
-    prompt: prompt === undefined ? "" : textOf(prompt.content),
+    prompt: prompt === undefined ? "" : sinceInterrupt(textOf(prompt.content)),
     steps: stepsOf(during),
     steered: during
       .filter((message) => message.role === "user")
@@ -33,6 +34,12 @@ export function readTurn(messages: Message[]): TurnView {
       .filter(Boolean),
     earlier: stepsOf(messages.slice(0, start + 1)),
   };
+}
+
+/** What a turn that was broken off was asked is over with it. */
+function sinceInterrupt(text: string): string {
+  const at = text.lastIndexOf(interruptedNote);
+  return at < 0 ? text : text.slice(at + interruptedNote.length).trimStart();
 }
 
 /**
@@ -45,7 +52,9 @@ function beginsTurn(message: Message, index: number): boolean {
   const results = message.content.filter((block) => block.type === "tool_result");
   if (index === 0 || results.length === 0) return true;
   if (text === "") return false;
-  return /rehearsal:/i.test(text) || results.every((block) => block["is_error"] === true);
+  return (
+    /rehearsal:/i.test(text) || text.includes(interruptedNote) || results.every((block) => block["is_error"] === true)
+  );
 }
 
 function stepsOf(messages: Message[]): ToolStep[] {

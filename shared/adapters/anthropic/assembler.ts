@@ -1,5 +1,11 @@
 import type { ContentBlock } from "../../protocol/content.ts";
-import { ModelFailure, type ModelEvent, type ModelUsage, type StopReason } from "../../ports/model.ts";
+import {
+  ModelFailure,
+  type ModelEvent,
+  type ModelUsage,
+  type PartialAnswer,
+  type StopReason,
+} from "../../ports/model.ts";
 
 type Json = Record<string, unknown>;
 
@@ -72,6 +78,14 @@ export class AnswerAssembler {
     if (stopReason === undefined) throw broken(`unknown stop reason ${this.#stopReason.slice(0, 40)}`);
     const content = this.#blocks.map((open) => this.#finish(open, stopReason)).filter((block) => block !== null);
     return { type: "completed", content: content as ContentBlock[], stopReason, usage: this.#totals(), requestId };
+  }
+
+  /** What there is of an answer that ended here; null before its begin. Half of a thought or of a call is nothing. */
+  partial(requestId: string | null): PartialAnswer | null {
+    if (!this.#started) return null;
+    const whole = this.#blocks.filter((open) => open.isClosed || open.block["type"] === "text");
+    const content = whole.map((open) => this.#finish(open, "max_tokens")).filter((block) => block !== null);
+    return { content: content as ContentBlock[], usage: this.#totals(), requestId };
   }
 
   #startBlock(event: Json): ModelEvent | null {

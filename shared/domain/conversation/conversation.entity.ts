@@ -1,7 +1,7 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
 
-const { primary, gsi1 } = keyFields;
+const { primary, gsi1, gsi2, gsi3 } = keyFields;
 
 /** The turn engine's whole state of one session. Every transition is one conditional write of this row. */
 export const conversationEntity = createSchema({
@@ -46,6 +46,47 @@ export const conversationEntity = createSchema({
     deadline_at: { type: "number" },
     /** Milliseconds since the model first refused this step, 0 while it answers. */
     waiting_since: { type: "number", required: true },
+    /** Milliseconds; when the user asked the running turn to stop. Only in the phase `model`: elsewhere it takes effect at once. */
+    interrupt_at: { type: "number" },
+    /** Held in the tenant's budgets for the step that runs; the rows there change with it (`mirror.ts`). */
+    reserved: {
+      type: "map",
+      properties: {
+        tenant: { type: "boolean", required: true },
+        /** Whose monthly budget holds it too. */
+        user_id: { type: "string" },
+        cost_micro_usd: { type: "number", required: true },
+        tokens: { type: "number", required: true },
+      },
+    },
+    /** Which monthly budgets there are for the turn, when that was read, and for whom. */
+    budgets: {
+      type: "map",
+      properties: {
+        read_at: { type: "number", required: true },
+        user_id: { type: "string", required: true },
+        tenant: { type: "boolean", required: true },
+        user: { type: "boolean", required: true },
+      },
+    },
+    /** The session's own limits, and those of each of its turns. Absent: none. */
+    limits: {
+      type: "map",
+      properties: {
+        session_cost_micro_usd: { type: "number" },
+        session_tokens: { type: "number" },
+        turn_cost_micro_usd: { type: "number" },
+        turn_tokens: { type: "number" },
+      },
+    },
+    /** What the running turn has used. */
+    turn_cost_micro_usd: { type: "number" },
+    turn_tokens: { type: "number" },
+    /** What the last committed step used: the next one is taken to use as much. */
+    step_cost_micro_usd: { type: "number" },
+    step_tokens: { type: "number" },
+    /** How many of the running and waiting prompts count in the tenant's quota; the counter changes with it. */
+    counted: { type: "number" },
     /** The last prompt that joined the running turn: the turn does not end before the model saw it. */
     steer_seq: { type: "number" },
     /** The newest container's epoch; 0 before the first. */
@@ -63,6 +104,17 @@ export const conversationEntity = createSchema({
     updated_at: { type: "number", required: true },
     due_shard: { type: "string" },
     due_at: { type: "number", padding: { length: 14, char: "0" } },
+    /** Up to here the log was published; absent before its first outward row. */
+    published_seq: { type: "number" },
+    publish_shard: { type: "string" },
+    publish_due_at: { type: "number", padding: { length: 14, char: "0" } },
+    /** Users who prompted here, the latest ten: an answer is unread for them. */
+    followers: { type: "list", items: { type: "string" } },
+    /** Keys of needsPerson: the tenant with `waiting` or `failed`, and since when with the session. */
+    attention_of: { type: "string" },
+    attention_at: { type: "string" },
+    /** The session was deleted: nothing moves here any more. */
+    deleted_at: { type: "number" },
   },
   indexes: {
     bySession: {
@@ -74,6 +126,18 @@ export const conversationEntity = createSchema({
       ...gsi1,
       pk: { ...gsi1.pk, composite: ["due_shard"] },
       sk: { ...gsi1.sk, composite: ["due_at"] },
+    },
+    /** Which sessions have something that the outside was not told yet? */
+    dueForPublishing: {
+      ...gsi2,
+      pk: { ...gsi2.pk, composite: ["publish_shard"] },
+      sk: { ...gsi2.sk, composite: ["publish_due_at"] },
+    },
+    /** Which sessions of a tenant wait for a person, or have failed? Newest first; others are not in it. */
+    needsPerson: {
+      ...gsi3,
+      pk: { ...gsi3.pk, composite: ["attention_of"] },
+      sk: { ...gsi3.sk, composite: ["attention_at"] },
     },
   },
 });

@@ -5,8 +5,11 @@ import { AppError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ids } from "../../ports/ids.ts";
 import type { Objects } from "../../ports/objects.ts";
+import { inboxChange, unreadMarks } from "../inbox/inbox.decisions.ts";
+import { outboxMark } from "../outbox/mark.decisions.ts";
 import type { NewRow, SessionKey, TimelineRow } from "../timeline/row.ts";
 import { createRow, storeBodies, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
+import { mirror } from "./mirror.ts";
 
 export type Conversation = EntityItem<Platform["entities"]["conversation"]>;
 
@@ -50,10 +53,11 @@ export function dueShardOf(sessionId: string): string {
   return String(Number.parseInt(sessionId.slice(0, 2), 16) % dueShards);
 }
 
+/** Null for a deleted one, of which only the removal's job still knows. */
 export async function readConversation(table: Table, key: SessionKey): Promise<Conversation | null> {
   const { tenant_id, session_id } = key;
   const found = await rows(table).entities.conversation.get({ tenant_id, session_id }).go({ consistent: true });
-  return found.data;
+  return found.data?.deleted_at === undefined ? found.data : null;
 }
 
 function split(change: ConversationChange, sessionId: string) {
@@ -66,6 +70,20 @@ function split(change: ConversationChange, sessionId: string) {
   if (set["due_at"] !== undefined) set["due_shard"] = dueShardOf(sessionId);
   if (remove.includes("due_at")) remove.push("due_shard");
   return { set, remove };
+}
+
+type Patch = ReturnType<Platform["entities"]["conversation"]["patch"]>;
+type Condition = Parameters<ReturnType<Patch["set"]>["where"]>[0];
+
+/** True while nothing happened that a decision on this state must know of. */
+function isStill(read: Conversation): Condition {
+  return ({ head, fence, phase, interrupt_at }, { eq, notExists }) =>
+    [
+      eq(head, read.head),
+      eq(fence, read.fence),
+      eq(phase, read.phase),
+      read.interrupt_at === undefined ? notExists(interrupt_at) : eq(interrupt_at, read.interrupt_at),
+    ].join(" AND ");
 }
 
 /** The conditional write of the conversation: holds only on the state that was decided on. */
@@ -82,10 +100,7 @@ function patchConversation(
     .patch({ tenant_id, session_id })
     .set({ ...set, head, updated_at: now })
     .remove(remove as never)
-    .where(
-      ({ head: at, fence, phase }, { eq }) =>
-        `${eq(at, read.head)} AND ${eq(fence, read.fence)} AND ${eq(phase, read.phase)}`,
-    )
+    .where(isStill(read))
     .commit({ response: "all_old" });
 }
 
@@ -103,10 +118,7 @@ async function submitAlone(
       .entities.conversation.patch({ tenant_id, session_id })
       .set({ ...set, updated_at: now })
       .remove(remove as never)
-      .where(
-        ({ head, fence, phase }, { eq }) =>
-          `${eq(head, read.head)} AND ${eq(fence, read.fence)} AND ${eq(phase, read.phase)}`,
-      )
+      .where(isStill(read))
       .go();
     return { kind: "done" };
   } catch (error) {
@@ -126,7 +138,10 @@ async function submit(
   transition: Transition<unknown>,
   now: number,
 ): Promise<Submitted> {
-  if (transition.rows.length === 0 && !transition.extra) return submitAlone(table, read, transition.change, now);
+  if (transition.rows.length === 0 && !transition.extra) {
+    const changes = Object.keys(transition.change).length > 0;
+    return changes ? submitAlone(table, read, transition.change, now) : { kind: "done" };
+  }
   const key = { tenant_id: read.tenant_id, session_id: read.session_id };
   const head = read.head + transition.rows.length;
   const answer = await rows(table)
@@ -157,6 +172,21 @@ function after<T>(read: Conversation, transition: Transition<T>, now: number): C
   return next as unknown as Conversation;
 }
 
+/** The decision with what belongs to it wherever it came from: the marks of outbox and inbox, and what the tenant's rows get back. */
+function whole<T>(read: Conversation, asked: Transition<T>, now: number): Transition<T> {
+  const outside = { ...outboxMark(read, asked.rows, now), ...inboxChange(read, asked, now) };
+  const marked = { ...asked, change: { ...asked.change, ...outside } };
+  const { change, items } = mirror(read, after(read, marked, now));
+  const unread = unreadMarks(read, asked.rows, now);
+  if (!items && !unread) return marked;
+  const extra: Transition<T>["extra"] = (entities, firstSeq) => [
+    ...(asked.extra?.(entities, firstSeq) ?? []),
+    ...(items?.(entities) ?? []),
+    ...(unread?.(entities) ?? []),
+  ];
+  return { ...marked, change: { ...marked.change, ...change }, extra };
+}
+
 /**
  * The only way a session moves: decide on what is stored, write it all in one transaction, on conflict read and decide
  * again. Throws `not_found` without a conversation and `busy` after 8 conflicts in a row.
@@ -172,8 +202,9 @@ export async function transition<T>(
     read ??= await readConversation(deps.table, key);
     if (!read) throw new AppError("not_found");
     const now = deps.clock.now();
-    const decided = decide(read, now);
-    if (!decided) return { kind: "declined", conversation: read };
+    const asked = decide(read, now);
+    if (!asked) return { kind: "declined", conversation: read };
+    const decided = whole(read, asked, now);
     await storeBodies(deps.objects, key, decided.rows);
     const submitted = await submit(deps.table, read, decided, now);
     if (submitted.kind === "refused") return submitted;

@@ -76,13 +76,20 @@ export async function findCall(table: Table, conversation: Conversation, callId:
   return found.data;
 }
 
-export async function pendingCalls(table: Table, conversation: Conversation): Promise<ToolCall[]> {
+/** The calls of the turn's last committed step, whatever became of them. */
+export async function callsOfStep(table: Table, conversation: Conversation): Promise<ToolCall[]> {
   const { tenant_id, session_id, turn_id, step } = conversation;
-  if (conversation.phase !== "tools" || !turn_id) return [];
+  if (!turn_id || step === 0) return [];
   const found = await rows(table)
     .entities.toolCall.query.bySession({ tenant_id, session_id, turn_id, step: step - 1 })
     .go({ pages: "all", consistent: true });
-  return found.data.filter((call) => call.state === "pending");
+  return found.data;
+}
+
+export async function pendingCalls(table: Table, conversation: Conversation): Promise<ToolCall[]> {
+  if (conversation.phase !== "tools") return [];
+  const calls = await callsOfStep(table, conversation);
+  return calls.filter((call) => call.state === "pending");
 }
 
 export interface DispatchDeps {

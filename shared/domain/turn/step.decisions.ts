@@ -1,11 +1,13 @@
 import { type ContentBlock, type ToolUseBlock, toolUses, type Usage } from "../../protocol/content.ts";
+import { interruptedOutput } from "../../protocol/conversation.ts";
 import type { ErrorCode } from "../../protocol/error-code.ts";
 import { maxInlineToolOutputBytes, maxToolCallsPerStep } from "../../protocol/limits.ts";
 import type { StopReason } from "../../ports/model.ts";
+import { tokensOf } from "../budget/budget.decisions.ts";
 import type { Conversation, ConversationChange, Transition } from "../conversation/conversation.ts";
 import type { EventRow, MessageRow, NewRow } from "../timeline/row.ts";
-import { endTurn, nextMove, type TurnEnding } from "./turn.decisions.ts";
-import { checkpointWaitMs, wakeUpGraceMs } from "./waits.ts";
+import { finish, interrupted, nextMove, type TurnEnding } from "./turn.decisions.ts";
+import { wakeUpGraceMs } from "./waits.ts";
 
 /** How long a worker owns a step without renewing; renewed while the model streams. */
 export const leaseMs = 45_000;
@@ -28,6 +30,18 @@ export function claimStep(conversation: Conversation, now: number): Transition<n
   };
 }
 
+/** T2 where a budget is used up: the turn ends instead. */
+export function refuseStep(
+  conversation: Conversation,
+  why: { ending: TurnEnding; rows: EventRow[] },
+  hasWorkspace: boolean,
+  now: number,
+): Transition<null> | null {
+  if (nextMove(conversation, now).kind !== "run_step") return null;
+  const end = finish(conversation, why.ending, hasWorkspace, now);
+  return { ...end, rows: [...why.rows, ...end.rows] };
+}
+
 /** A claim as its holder remembers it. */
 export interface Claim {
   turn_id: string;
@@ -46,7 +60,7 @@ export function holds(conversation: Conversation, claim: Claim): boolean {
 }
 
 export function renewLease(conversation: Conversation, claim: Claim, now: number): Transition<null> | null {
-  if (!holds(conversation, claim)) return null;
+  if (!holds(conversation, claim) || conversation.interrupt_at !== undefined) return null;
   const lease_until = now + leaseMs;
   return { rows: [], change: { lease_until, due_at: lease_until + wakeUpGraceMs }, result: null };
 }
@@ -109,6 +123,29 @@ function startedCall(turn_id: string, call: ToolUseBlock): EventRow {
   return { kind: "event", type: "tool.started", turn_id, data };
 }
 
+function messageOf(claim: Claim, answer: Answer): MessageRow {
+  const { message_id, content, usage, seenHead: seen_head } = answer;
+  const { turn_id, step } = claim;
+  return { kind: "message", role: "assistant", turn_id, message_id, content, usage, step, seen_head };
+}
+
+/** The step is over and paid: what was held for it is released, what it used counts for its turn. */
+function settled(conversation: Conversation, claim: Claim, usage: Usage): ConversationChange {
+  const step_tokens = tokensOf(usage);
+  const cost = usage.cost_micro_usd;
+  return {
+    step: claim.step + 1,
+    lease_until: 0,
+    waiting_since: 0,
+    attempts: 0,
+    reserved: null,
+    turn_tokens: (conversation.turn_tokens ?? 0) + step_tokens,
+    turn_cost_micro_usd: (conversation.turn_cost_micro_usd ?? 0) + (cost ?? 0),
+    step_tokens,
+    ...(cost === null ? {} : { step_cost_micro_usd: cost }),
+  };
+}
+
 /** T3: the answer, its calls and what follows from it. Null when the step is no longer this worker's. */
 export function commitStep(
   conversation: Conversation,
@@ -118,20 +155,12 @@ export function commitStep(
   now: number,
 ): Transition<StepResult> | null {
   if (!holds(conversation, claim)) return null;
-  const { turn_id, step } = claim;
-  const { message_id, content, usage, seenHead } = answer;
-  const message: MessageRow = {
-    kind: "message",
-    role: "assistant",
-    turn_id,
-    message_id,
-    content,
-    usage,
-    step,
-    seen_head: seenHead,
-  };
-  const taken: ConversationChange = { step: step + 1, lease_until: 0, waiting_since: 0, attempts: 0 };
-  const wanted = answer.stopReason === "tool_use" ? toolUses(content) : [];
+  const { turn_id } = claim;
+  const message = messageOf(claim, answer);
+  const taken = settled(conversation, claim, answer.usage);
+  const asked = toolUses(answer.content);
+  const isInterrupted = conversation.interrupt_at !== undefined;
+  const wanted = answer.stopReason === "tool_use" && !isInterrupted ? asked : [];
   const calls = wanted.slice(0, maxToolCallsPerStep);
   if (calls.length > 0) {
     const rest = wanted
@@ -147,14 +176,13 @@ export function commitStep(
     };
     return { rows, change, result: { calls, ended: false } };
   }
-  const ending = endingFor(answer.stopReason);
-  const unanswered = toolUses(content)
-    .slice(0, maxToolCallsPerStep)
-    .map((call) => refusedCall(turn_id, call, "Not run: the answer was cut."));
-  const steered = ending?.reason === "completed" && (conversation.steer_seq ?? 0) > seenHead;
+  const ending = isInterrupted ? interrupted : endingFor(answer.stopReason);
+  const steered = ending?.reason === "completed" && (conversation.steer_seq ?? 0) > answer.seenHead;
   if (!ending || steered)
     return { rows: [message], change: { ...taken, due_at: now + wakeUpGraceMs }, result: { calls: [], ended: false } };
-  const end = finish({ ...conversation, step: step + 1 }, ending, hasWorkspace, now);
+  const why = isInterrupted ? interruptedOutput : "Not run: the answer was cut.";
+  const unanswered = asked.slice(0, maxToolCallsPerStep).map((call) => refusedCall(turn_id, call, why));
+  const end = finish({ ...conversation, step: claim.step + 1 }, ending, hasWorkspace, now);
   return {
     rows: [message, ...unanswered, ...end.rows],
     change: { ...taken, ...end.change },
@@ -162,20 +190,24 @@ export function commitStep(
   };
 }
 
-/** The turn has its answer (or its failure): wait for the checkpoint where there is a workspace to keep. */
-function finish(conversation: Conversation, ending: TurnEnding, hasWorkspace: boolean, now: number): Transition<null> {
-  if (!hasWorkspace) return endTurn(conversation, ending, { checkpoint: null, pending: false }, now);
-  const deadline_at = now + checkpointWaitMs;
+/**
+ * T3 for a step that the user broke off: what the model had said by then, and what it had counted. Without an answer
+ * nothing was counted. Null when the step is no longer this worker's.
+ */
+export function cutStep(
+  conversation: Conversation,
+  claim: Claim,
+  answer: Answer | null,
+  hasWorkspace: boolean,
+  now: number,
+): Transition<null> | null {
+  if (!holds(conversation, claim)) return null;
+  if (!answer) return finish(conversation, interrupted, hasWorkspace, now);
+  const said: MessageRow[] = answer.content.length > 0 ? [{ ...messageOf(claim, answer), interrupted: true }] : [];
+  const end = finish({ ...conversation, step: claim.step + 1 }, interrupted, hasWorkspace, now);
   return {
-    rows: [],
-    change: {
-      status: "running",
-      phase: "checkpoint",
-      lease_until: 0,
-      deadline_at,
-      due_at: deadline_at,
-      ending: JSON.stringify(ending),
-    },
+    rows: [...said, ...end.rows],
+    change: { ...settled(conversation, claim, answer.usage), ...end.change },
     result: null,
   };
 }
@@ -192,20 +224,16 @@ export function failStep(
   return finish(conversation, { reason: "error", error }, hasWorkspace, now);
 }
 
-/** The model refused for now: give the step back and say when to try again. Past the cap the turn ends. */
+/** The model refused for now: give the step back and say when to try again. Null where there is no other try. */
 export function postponeStep(
   conversation: Conversation,
   claim: Claim,
   delayMs: number,
-  hasWorkspace: boolean,
   now: number,
-): Transition<{ waits: boolean }> | null {
-  if (!holds(conversation, claim)) return null;
+): Transition<null> | null {
   const waiting_since = conversation.waiting_since || now;
-  if (now - waiting_since > maxModelWaitMs) {
-    const error = { code: "model_unavailable" as const, message: "The model did not answer for 15 minutes" };
-    return { ...finish(conversation, { reason: "error", error }, hasWorkspace, now), result: { waits: false } };
-  }
+  const isOver = now - waiting_since > maxModelWaitMs || conversation.interrupt_at !== undefined;
+  if (isOver || !holds(conversation, claim)) return null;
   return {
     rows: [],
     change: {
@@ -213,8 +241,9 @@ export function postponeStep(
       attempts: 0,
       lease_until: 0,
       waiting_since,
+      reserved: null,
       due_at: now + delayMs + wakeUpGraceMs,
     },
-    result: { waits: true },
+    result: null,
   };
 }

@@ -1,13 +1,18 @@
 import { rows, type Table } from "../../data/service.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { JobQueue } from "../../ports/job-queue.ts";
 import type { Log } from "../../ports/log.ts";
 import type { WorkQueue } from "../../ports/work-queue.ts";
 import { dueShards } from "../conversation/conversation.ts";
+import { sweepOutbound } from "../outbox/sweep-outbound.ts";
+import type { OutboundDeps } from "../outbox/wake.ts";
+import { sweepRemovals } from "../session/sweep-removals.ts";
 import { wake } from "./turn.ts";
 
-export interface SweepDeps {
+export interface SweepDeps extends OutboundDeps {
   table: Table;
   queue: WorkQueue;
+  jobs: JobQueue;
   clock: Pick<Clock, "now">;
   log: Log;
 }
@@ -28,7 +33,11 @@ async function sweepShard(deps: SweepDeps, shard: string, now: number): Promise<
 export async function sweep(deps: SweepDeps): Promise<number> {
   const now = deps.clock.now();
   const shards = Array.from({ length: dueShards }, (_, shard) => String(shard));
-  const counts = await Promise.all(shards.map((shard) => sweepShard(deps, shard, now)));
+  const counts = await Promise.all([
+    ...shards.map((shard) => sweepShard(deps, shard, now)),
+    sweepOutbound(deps, now),
+    sweepRemovals(deps, now),
+  ]);
   const count = counts.reduce((sum, one) => sum + one, 0);
   if (count > 0) deps.log.info("swept", { count });
   return count;

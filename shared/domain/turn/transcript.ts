@@ -1,5 +1,6 @@
 import { type ContentBlock, toolUses } from "../../protocol/content.ts";
 import type { ModelMessage } from "../../ports/model.ts";
+import { interruptedNote } from "../../protocol/conversation.ts";
 import { maxToolCallsPerStep } from "../../protocol/limits.ts";
 import type { MessageRow, TimelineRow } from "../timeline/row.ts";
 import { tooManyCalls } from "./step.decisions.ts";
@@ -9,9 +10,13 @@ type StoredMessage = MessageRow & { seq: number };
 /** What stands between two answers of one turn, where the first one paused and nobody said anything. */
 const goOn: ContentBlock[] = [{ type: "text", text: "Go on." }];
 
+/** The model learns that it was stopped, or it would take up again what the user did not want. */
+const stopped: ContentBlock[] = [{ type: "text", text: interruptedNote }];
+
 interface TurnRows {
   users: StoredMessage[];
   assistants: StoredMessage[];
+  isInterrupted: boolean;
 }
 
 interface ToolResult {
@@ -24,10 +29,14 @@ function gather(log: TimelineRow[]) {
   const results = new Map<string, ToolResult>();
   const begun: string[] = [];
   for (const row of log) {
-    if (row.kind === "event" && row.type === "tool.completed") results.set(row.data.call_id, row.data);
-    if (row.kind === "event" && row.type === "turn.started" && row.turn_id) begun.push(row.turn_id);
+    if (row.kind === "event") {
+      const turn = row.turn_id ? turns.get(row.turn_id) : undefined;
+      if (row.type === "tool.completed") results.set(row.data.call_id, row.data);
+      if (row.type === "turn.started" && row.turn_id) begun.push(row.turn_id);
+      if (row.type === "turn.ended" && turn) turn.isInterrupted = row.data.reason === "interrupted";
+    }
     if (row.kind !== "message" || row.role === "system") continue;
-    const turn = turns.get(row.turn_id) ?? { users: [], assistants: [] };
+    const turn = turns.get(row.turn_id) ?? { users: [], assistants: [], isInterrupted: false };
     (row.role === "user" ? turn.users : turn.assistants).push(row);
     turns.set(row.turn_id, turn);
   }
@@ -72,6 +81,7 @@ function turnMessages(turn: TurnRows, results: Map<string, ToolResult>, model: s
     say("user", resultBlocks(assistant, results));
   }
   for (const user of waiting) say("user", user.content);
+  if (turn.isInterrupted) say("user", stopped);
   return messages;
 }
 

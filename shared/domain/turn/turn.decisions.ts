@@ -1,26 +1,19 @@
-import { AppError } from "../../errors.ts";
-import type { ContentBlock } from "../../protocol/content.ts";
-import type { Delivery } from "../../protocol/client-frame.ts";
 import type { ErrorCode } from "../../protocol/error-code.ts";
-import { maxQueuedPrompts, maxStepsPerTurn } from "../../protocol/limits.ts";
+import { maxStepsPerTurn } from "../../protocol/limits.ts";
 import type { TurnEndReason } from "../../protocol/server-event.ts";
 import type { Conversation, ConversationChange, Transition } from "../conversation/conversation.ts";
-import type { CheckpointRow, EventRow, MessageRow, NewRow } from "../timeline/row.ts";
+import type { CheckpointRow, EventRow, NewRow } from "../timeline/row.ts";
 import { type CallResult, completeCalls } from "../tool-call/result.decisions.ts";
-import { wakeUpGraceMs } from "./waits.ts";
-import type * as z from "zod";
+import { checkpointWaitMs, interruptGraceMs, wakeUpGraceMs } from "./waits.ts";
 
 export interface TurnEnding {
-  reason: z.infer<typeof TurnEndReason>;
+  reason: TurnEndReason;
   error: { code: ErrorCode; message: string } | null;
+  /** The next turn would end the same way: the prompts that wait stay, until another one is sent. */
+  holds_queue?: true;
 }
 
-export interface Prompt {
-  turn_id: string;
-  message_id: string;
-  user_id: string;
-  content: ContentBlock[];
-}
+export const interrupted: TurnEnding = { reason: "interrupted", error: null };
 
 /** Workers that may die over one step, or fail at it: then it is the step. */
 const maxAttempts = 5;
@@ -32,6 +25,9 @@ export type Move =
   /** Somebody holds the lease. */
   | { kind: "leave" }
   | { kind: "run_step" }
+  /** The model is not asked again. */
+  | { kind: "finish"; ending: TurnEnding }
+  /** The checkpoint did not come in time. */
   | { kind: "end_turn"; ending: TurnEnding }
   | { kind: "watch_tools" }
   | { kind: "await_checkpoint" };
@@ -43,10 +39,15 @@ export function nextMove(conversation: Conversation, now: number): Move {
     const due = (conversation.deadline_at ?? 0) <= now;
     return due ? { kind: "end_turn", ending: endingOf(conversation) } : { kind: "await_checkpoint" };
   }
-  if (conversation.lease_until > now) return { kind: "leave" };
+  const isHeld = conversation.lease_until > now;
+  if (conversation.interrupt_at !== undefined) {
+    const isDue = !isHeld || conversation.interrupt_at + interruptGraceMs <= now;
+    return isDue ? { kind: "finish", ending: interrupted } : { kind: "leave" };
+  }
+  if (isHeld) return { kind: "leave" };
   if (conversation.attempts >= maxAttempts)
-    return { kind: "end_turn", ending: { reason: "error", error: tooManyAttempts } };
-  if (conversation.step >= maxStepsPerTurn) return { kind: "end_turn", ending: { reason: "max_steps", error: null } };
+    return { kind: "finish", ending: { reason: "error", error: tooManyAttempts } };
+  if (conversation.step >= maxStepsPerTurn) return { kind: "finish", ending: { reason: "max_steps", error: null } };
   return { kind: "run_step" };
 }
 
@@ -54,7 +55,9 @@ export function endingOf(conversation: Conversation): TurnEnding {
   return conversation.ending ? (JSON.parse(conversation.ending) as TurnEnding) : { reason: "completed", error: null };
 }
 
-function startTurn(turn: { turn_id: string; user_id: string; prompt_seq: number }, now: number): ConversationChange {
+export type QueuedTurn = Conversation["queue"][number];
+
+export function startTurn(turn: QueuedTurn, now: number): ConversationChange {
   return {
     status: "running",
     phase: "model",
@@ -70,52 +73,72 @@ function startTurn(turn: { turn_id: string; user_id: string; prompt_seq: number 
     ending: null,
     deadline_at: null,
     steer_seq: null,
+    interrupt_at: null,
+    reserved: null,
+    turn_cost_micro_usd: 0,
+    turn_tokens: 0,
     due_at: now + wakeUpGraceMs,
   };
 }
 
-function queueUpdated(queue: Conversation["queue"]): EventRow {
-  return { kind: "event", type: "queue.updated", data: { turn_ids: queue.map((waiting) => waiting.turn_id) } };
+export function turnStarted(turn_id: string): EventRow {
+  return { kind: "event", type: "turn.started", turn_id, data: {} };
 }
 
-/** T1: the prompt joins the log, and the turn that it starts, steers or waits for. Throws `queue_full`. */
-export function acceptPrompt(
-  conversation: Conversation,
-  prompt: Prompt,
-  delivery: Delivery,
-  now: number,
-): Transition<{ turn_id: string; queued: boolean }> {
-  const message: MessageRow = { kind: "message", role: "user", ...prompt };
-  const prompt_seq = conversation.head + 1;
-  if (conversation.phase === "none") {
-    const started: EventRow = { kind: "event", type: "turn.started", turn_id: prompt.turn_id, data: {} };
-    const change = startTurn({ ...prompt, prompt_seq }, now);
-    return { rows: [message, started], change, result: { turn_id: prompt.turn_id, queued: false } };
-  }
-  const steers = delivery === "steer" && conversation.phase !== "checkpoint";
-  if (steers && conversation.turn_id) {
-    const turn_id = conversation.turn_id;
-    return { rows: [{ ...message, turn_id }], change: { steer_seq: prompt_seq }, result: { turn_id, queued: false } };
-  }
-  if (conversation.queue.length >= maxQueuedPrompts) throw new AppError("queue_full");
-  const queue = [...conversation.queue, { turn_id: prompt.turn_id, user_id: prompt.user_id, prompt_seq }];
-  return { rows: [message, queueUpdated(queue)], change: { queue }, result: { turn_id: prompt.turn_id, queued: true } };
+export function queueUpdated(queue: QueuedTurn[], cancelled: string[] = []): EventRow {
+  const turn_ids = queue.map((waiting) => waiting.turn_id);
+  const data = { turn_ids, ...(cancelled.length > 0 ? { cancelled } : {}) };
+  return { kind: "event", type: "queue.updated", data };
 }
-/** The turn can not go on, whatever it waits for: its open calls get results, so that the log stays sendable. */
+
+/** The turn has its answer (or its failure): wait for the checkpoint where there is a workspace to keep. */
+export function finish(
+  conversation: Conversation,
+  ending: TurnEnding,
+  hasWorkspace: boolean,
+  now: number,
+): Transition<null> {
+  // Who asked for the interrupt was told that it will end so.
+  const actual = conversation.interrupt_at === undefined ? ending : interrupted;
+  if (!hasWorkspace) return endTurn(conversation, actual, { checkpoint: null, pending: false }, now);
+  const deadline_at = now + checkpointWaitMs;
+  return {
+    rows: [],
+    change: {
+      status: "running",
+      phase: "checkpoint",
+      lease_until: 0,
+      deadline_at,
+      due_at: deadline_at,
+      interrupt_at: null,
+      reserved: null,
+      ending: JSON.stringify(actual),
+    },
+    result: null,
+  };
+}
+
+/**
+ * The turn can not go on, whatever it waits for: its open calls get results, so that the log stays sendable. Null where
+ * they were not read with this state.
+ */
 export function abandonTurn(
   conversation: Conversation,
+  target: string | undefined,
   ending: TurnEnding,
   open: CallResult[],
   now: number,
-): Transition<null> | null {
-  if (conversation.phase === "none") return null;
-  const answered = open.length > 0 ? completeCalls(conversation, conversation.turn_id ?? "", open, now) : null;
-  if (open.length > 0 && !answered) return null;
+): Transition<{ wasRunning: boolean; answersCalls: boolean }> | null {
+  const { phase, turn_id = "" } = conversation;
+  if (phase === "none" || turn_id !== target)
+    return { rows: [], change: {}, result: { wasRunning: false, answersCalls: false } };
+  const answered = phase === "tools" ? completeCalls(conversation, turn_id, open, now) : null;
+  if (phase === "tools" && !answered?.result.last) return null;
   const end = endTurn(conversation, ending, { checkpoint: null, pending: false }, now);
   return {
     rows: [...(answered?.rows ?? []), ...end.rows],
     change: { ...answered?.change, ...end.change },
-    result: null,
+    result: { wasRunning: true, answersCalls: answered !== null },
   };
 }
 
@@ -138,26 +161,26 @@ export function endTurn(
   now: number,
 ): Transition<null> {
   const { checkpoint } = outcome;
+  const { reason, error } = ending;
   const number = checkpoint?.number ?? (conversation.checkpoint || null);
   const ended: EventRow = {
     kind: "event",
     type: "turn.ended",
     turn_id: conversation.turn_id,
-    data: { ...ending, steps: conversation.step, checkpoint: number, checkpoint_pending: outcome.pending },
+    data: { reason, error, steps: conversation.step, checkpoint: number, checkpoint_pending: outcome.pending },
   };
   const rows: NewRow[] = checkpoint ? [checkpoint, ended] : [ended];
   const kept = checkpoint ? keepCheckpoint(checkpoint, conversation.head + 1) : {};
   const [next, ...queue] = conversation.queue;
-  if (next) {
-    const started: EventRow = { kind: "event", type: "turn.started", turn_id: next.turn_id, data: {} };
+  if (next && !ending.holds_queue) {
     return {
-      rows: [...rows, queueUpdated(queue), started],
+      rows: [...rows, queueUpdated(queue), turnStarted(next.turn_id)],
       change: { ...kept, ...startTurn(next, now), queue },
       result: null,
     };
   }
   const idle: ConversationChange = {
-    status: ending.reason === "error" ? "failed" : "idle",
+    status: reason === "error" ? "failed" : "idle",
     phase: "none",
     turn_id: null,
     turn_user_id: null,
@@ -169,6 +192,10 @@ export function endTurn(
     due_at: null,
     steer_seq: null,
     prompt_seq: null,
+    interrupt_at: null,
+    reserved: null,
+    turn_cost_micro_usd: 0,
+    turn_tokens: 0,
   };
   return { rows, change: { ...kept, ...idle }, result: null };
 }

@@ -169,6 +169,14 @@ test("time-out and cancel end the command, and spare the server of an earlier ca
   expect((await preview({ "x-sandbox-preview-key": "preview-key", "x-sandbox-port": String(port) })).status).toBe(502);
 }, 30_000);
 
+test("a cancellation that overtakes its call keeps it from running", async () => {
+  const call_id = "call_overtaken";
+  const input = { command: `touch ${join(task.workspace, "overtaken")}` };
+  platform.send({ type: "tool.cancel", call_id });
+  platform.send({ type: "tool.run", call_id, nonce: "n", name: "bash", input, input_url: null, timeout_ms: 5000 });
+  expect(await bash("ls")).toMatchObject({ output: expect.not.stringContaining("overtaken") });
+});
+
 const sent: string[] = [];
 const send = platform.send.bind(platform);
 platform.send = (command) => {

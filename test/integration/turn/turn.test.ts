@@ -1,8 +1,8 @@
 import { rows } from "../../../shared/data/service.ts";
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
 import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
-import { submitPrompt } from "../../../shared/domain/turn/turn.ts";
-import { sessionUsage } from "../../../shared/domain/usage/usage.ts";
+import { submitPrompt } from "../../../shared/domain/turn/prompt.ts";
+import { spentOfSession, spentThisMonth } from "../../../shared/domain/usage/usage.ts";
 import { type ModelEvent } from "../../../shared/ports/model.ts";
 import { scriptedModel } from "../../support/fakes.ts";
 import { calls, says, startEngine, usage, type Engine } from "../../support/engine.ts";
@@ -27,9 +27,9 @@ test("a plain question is one step: answered, metered, ended, without waiting fo
   ]);
   const log = await engine.log(key);
   expect(log.map((row) => row.seq)).toEqual([1, 2, 3, 4, 5]);
-  expect(await sessionUsage(engine.deps.table, key)).toMatchObject({
+  expect(await spentOfSession(engine.deps.table, key)).toMatchObject({
     model_calls: 1,
-    input_tokens: 100,
+    tokens: 120,
     cost_micro_usd: 400,
   });
   expect(await readConversation(engine.deps.table, key)).toMatchObject({ status: "idle", phase: "none", head: 5 });
@@ -130,13 +130,10 @@ test("the ledger, the session's sum and the month's sum agree", async () => {
   }
   const { tenant_id, session_id } = key;
   const ledger = await rows(engine.deps.table).entities.tokenUsage.query.bySession({ tenant_id, session_id }).go();
-  const month = await rows(engine.deps.table)
-    .entities.usageCounter.query.byScope({ tenant_id, scope: "month#2026-11" })
-    .go();
-  const sum = (list: { input_tokens?: number }[]) => list.reduce((total, row) => total + (row.input_tokens ?? 0), 0);
+  const tokens = ledger.data.reduce((total, row) => total + row.input_tokens + row.output_tokens, 0);
   expect(ledger.data).toHaveLength(3);
-  expect(sum(month.data)).toBe(sum(ledger.data));
-  expect((await sessionUsage(engine.deps.table, key)).input_tokens).toBe(sum(ledger.data));
+  expect((await spentThisMonth(engine.deps.table, { tenant_id }, engine.clock.now())).tokens).toBe(tokens);
+  expect((await spentOfSession(engine.deps.table, key)).tokens).toBe(tokens);
 });
 
 test("more calls than a step may hold: the rest get a result, and the step is committed", async () => {

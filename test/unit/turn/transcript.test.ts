@@ -1,5 +1,6 @@
 import { buildTranscript, InvalidTranscript } from "../../../shared/domain/turn/transcript.ts";
 import type { NewRow, TimelineRow } from "../../../shared/domain/timeline/row.ts";
+import { interruptedNote } from "../../../shared/protocol/conversation.ts";
 import type { ContentBlock } from "../../../shared/protocol/content.ts";
 
 const usageOf = (model: string) => ({
@@ -105,6 +106,32 @@ test("thinking is shown to the model that thought it, and to no other", () => {
 test("two prompts without an answer between them are one message", () => {
   const rows = log(user("A", "one"), started("A"), user("B", "two"), started("B"));
   expect(buildTranscript(rows, "m")).toEqual([{ role: "user", content: [text("one"), text("two")] }]);
+});
+
+const ended = (turn_id: string, reason: "completed" | "interrupted"): NewRow => ({
+  kind: "event",
+  type: "turn.ended",
+  turn_id,
+  data: { reason, steps: 1, error: null, checkpoint: null, checkpoint_pending: false },
+});
+
+test("a turn that was interrupted says so, behind all that belongs to it", () => {
+  const first = [user("A", "one"), started("A"), assistant("A", 2, [call("1")]), result("A", "1"), user("A", "steer")];
+  const rows = log(...first, ended("A", "interrupted"), user("B", "two"), started("B"));
+  expect(buildTranscript(rows, "m").at(-1)?.content).toEqual([
+    toolResult("1"),
+    text("steer"),
+    text(interruptedNote),
+    text("two"),
+  ]);
+  const completed = log(...first, ended("A", "completed"), user("B", "two"), started("B"));
+  expect(JSON.stringify(buildTranscript(completed, "m"))).not.toContain(interruptedNote);
+});
+
+test("a prompt that was cancelled is never shown", () => {
+  const cancelled: NewRow = { kind: "event", type: "queue.updated", data: { turn_ids: [], cancelled: ["B"] } };
+  const rows = log(user("A", "one"), started("A"), user("B", "two"), cancelled, user("C", "three"), started("C"));
+  expect(buildTranscript(rows, "m")).toEqual([{ role: "user", content: [text("one"), text("three")] }]);
 });
 
 test("an empty output still is a result", () => {

@@ -76,9 +76,13 @@ export class ToolCalls {
     }
   }
 
+  /** A call that has not come yet will not run: its cancellation may overtake it on the wire. */
   cancel(callId: string): void {
     const call = this.#running.get(callId);
-    if (!call) return;
+    if (!call) {
+      if (!this.#completions.has(callId)) this.#completions.set(callId, null);
+      return;
+    }
     call.cancelled = true;
     if (call.dispatched) this.#options.toolbox.send({ op: "cancel", call_id: callId });
     else void this.#fail(call, "cancelled");
