@@ -8,6 +8,8 @@ export const relaunchAfterMs = 10_000;
 export const heartbeatLimitMs = 30_000;
 /** The boot secret is good for this long after the launch. */
 export const bootSecretLifeMs = 10 * 60_000;
+/** Uses a sandbox that no turn started. */
+const nobody = "-";
 /** A container without work stops, checkpoint first. */
 export const idleStopSeconds = 600;
 
@@ -20,6 +22,18 @@ export type Need =
 
 export function isLive(container: Container): boolean {
   return container.status === "starting" || container.status === "ready";
+}
+
+/** It holds a task, or may. */
+export function hasNotEnded(container: Container): boolean {
+  return container.status !== "stopped" && container.status !== "lost";
+}
+
+/** From when until when it could be used, once it ends; null where it never was ready. A lost one, until it was last heard of. */
+export function usedFrom(container: Container, end: "stopped" | "lost", now: number) {
+  const { epoch, user_id = nobody, ready_at: from, last_heartbeat_at } = container;
+  if (from === undefined) return null;
+  return { epoch, user_id, from, until: end === "lost" ? last_heartbeat_at : now };
 }
 
 /** Why the container counts as lost; null while it does not. */

@@ -1,7 +1,7 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
 
-const { primary, gsi1 } = keyFields;
+const { primary, gsi1, gsi2 } = keyFields;
 
 /** One run of the sandbox task for a session; each run has a rising epoch. */
 export const containerEntity = createSchema({
@@ -13,6 +13,11 @@ export const containerEntity = createSchema({
     status: { type: ["starting", "ready", "stopping", "stopped", "lost"] as const, required: true },
     /** The provider's id of the task; absent until the launch is known to have happened. */
     task_id: { type: "string" },
+    /** Whose turn started it; absent where none ran. */
+    user_id: { type: "string", readOnly: true },
+    /** The tenant, and since when, while this holds one of the sandboxes that its plan allows. */
+    counted_by: { type: "string" },
+    counted_at: { type: "number" },
     /** The newest link of its supervisor. */
     connection_id: { type: "string" },
     private_ip: { type: "string" },
@@ -35,6 +40,12 @@ export const containerEntity = createSchema({
       ...gsi1,
       pk: { ...gsi1.pk, composite: ["task_id"] },
       sk: { ...gsi1.sk, composite: [] },
+    },
+    /** Which containers hold the sandboxes that the tenant's plan allows? */
+    countedOfTenant: {
+      ...gsi2,
+      pk: { ...gsi2.pk, composite: ["counted_by"] },
+      sk: { ...gsi2.sk, composite: ["counted_at"] },
     },
   },
 });

@@ -5,11 +5,16 @@ import { AppError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ids } from "../../ports/ids.ts";
 import type { Log } from "../../ports/log.ts";
+import type { Plans } from "../../ports/plans.ts";
 import type { SandboxProvider } from "../../ports/sandbox-provider.ts";
 import { transition, type Conversation, type ConversationDeps } from "../conversation/conversation.ts";
+import { readLimits } from "../quota/plan.ts";
+import { giveBack, quotaExceeded, takeQuota } from "../quota/quota.ts";
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
 import type { EventRow, SessionKey } from "../timeline/row.ts";
-import { bootSecretLifeMs, isLive, needOf } from "./container.decisions.ts";
+import type { TransactionEntities, TransactionItem } from "../timeline/timeline.ts";
+import { meterSandbox } from "../usage/usage.ts";
+import { bootSecretLifeMs, hasNotEnded, isLive, lossOf, needOf, usedFrom } from "./container.decisions.ts";
 
 export type Container = EntityItem<Platform["entities"]["container"]>;
 
@@ -17,6 +22,7 @@ export interface LaunchDeps extends ConversationDeps, AnnounceDeps {
   clock: Clock;
   ids: Ids;
   provider: SandboxProvider;
+  plans: Plans;
   /** Deterministic in session and epoch, so that a repeated launch is the same request. */
   bootSecret(sessionId: string, epoch: number): Promise<string>;
   log: Log;
@@ -77,8 +83,10 @@ export async function patchContainer(
   }
 }
 
-/** The row of a new epoch, or null where another worker was first. */
-async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number): Promise<Container | null> {
+type Opened = { kind: "opened"; container: Container } | { kind: "taken" } | { kind: "full" };
+
+/** The row of a new epoch: `taken` where another worker was first, `full` where the plan allows no more. */
+async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number, limit: number | null): Promise<Opened> {
   const now = deps.clock.now();
   const { tenant_id, session_id } = key;
   const row = {
@@ -89,25 +97,47 @@ async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number): Prom
     preview_key: deps.ids.secret(24),
     requested_at: now,
     last_heartbeat_at: now,
+    ...(limit === null ? {} : { counted_by: tenant_id, counted_at: now }),
   };
   const opened = await transition(deps, key, (conversation) => {
     if (conversation.epoch >= epoch) return null;
-    const starting: EventRow = {
-      kind: "event",
-      type: "container.starting",
-      turn_id: conversation.turn_id,
-      data: { epoch },
-    };
+    const { turn_id, turn_user_id: user_id } = conversation;
+    const starting: EventRow = { kind: "event", type: "container.starting", turn_id, data: { epoch } };
     return {
       rows: [starting],
       change: { epoch },
-      extra: (entities) => [entities.container.create(row).commit()],
-      result: null,
+      extra: (entities) => [
+        ...takeQuota(entities, tenant_id, "runningContainers", limit),
+        entities.container.create({ ...row, user_id }).commit(),
+      ],
+      result: { ...row, user_id },
     };
   });
-  if (opened.kind !== "committed") return null;
+  if (opened.kind === "refused" && opened.index === 0 && limit !== null) return { kind: "full" };
+  if (opened.kind !== "committed") return { kind: "taken" };
   await announce(deps, key, opened.rows);
-  return row;
+  return { kind: "opened", container: opened.result };
+}
+
+/** Ends the tenant's containers that died without a word: what they hold of the plan is free. */
+async function reclaim(deps: LaunchDeps, tenant_id: string): Promise<number> {
+  const found = await rows(deps.table)
+    .entities.container.query.countedOfTenant({ counted_by: tenant_id })
+    .go({ pages: "all" });
+  const now = deps.clock.now();
+  const dead = found.data.filter((container) => isLive(container) && lossOf(container, now) !== null);
+  for (const container of dead) await replaceContainer(deps, container, lossOf(container, now) ?? "lost");
+  return dead.length;
+}
+
+/** Throws `quota_exceeded` where the plan allows no more, dead ones left out. */
+async function openWithinPlan(deps: LaunchDeps, key: SessionKey, epoch: number): Promise<Container | null> {
+  const { runningContainers: limit } = await readLimits(deps, key.tenant_id);
+  const first = await openEpoch(deps, key, epoch, limit);
+  const isFree = first.kind === "full" && (await reclaim(deps, key.tenant_id)) > 0;
+  const opened = isFree ? await openEpoch(deps, key, epoch, limit) : first;
+  if (opened.kind === "full") throw quotaExceeded("runningContainers", limit);
+  return opened.kind === "opened" ? opened.container : null;
 }
 
 async function launch(deps: LaunchDeps, container: Container): Promise<Container> {
@@ -124,20 +154,22 @@ async function launch(deps: LaunchDeps, container: Container): Promise<Container
 }
 
 /** It may still run, cut off: its task is stopped, so that nobody pays for it. */
-async function replaceContainer(deps: LaunchDeps, container: Container): Promise<void> {
-  const reason = "replaced: it stopped answering";
+async function replaceContainer(deps: LaunchDeps, container: Container, reason: string): Promise<void> {
   await loseContainer(deps, container, reason);
   if (container.task_id) await deps.provider.stop(container.task_id, reason).catch(() => undefined);
 }
 
-/** The session's live container, launched when there is none. Only one worker opens an epoch; the others use it. */
+/**
+ * The session's live container, launched when there is none. Only one worker opens an epoch; the others use it. Throws
+ * `quota_exceeded` where the tenant's plan allows no further one.
+ */
 export async function ensureContainer(deps: LaunchDeps, key: SessionKey): Promise<Container> {
   const newest = await latestContainer(deps.table, key);
   const need = needOf(newest, deps.clock.now());
   if (need.kind === "use") return need.container;
   if (need.kind === "relaunch") return launch(deps, need.container);
-  if (newest && isLive(newest)) await replaceContainer(deps, newest);
-  const opened = await openEpoch(deps, key, need.epoch);
+  if (newest && isLive(newest)) await replaceContainer(deps, newest, "replaced: it stopped answering");
+  const opened = await openWithinPlan(deps, key, need.epoch);
   if (opened) return launch(deps, opened);
   const other = await latestContainer(deps.table, key);
   if (!other) throw new AppError("sandbox_unavailable");
@@ -146,32 +178,54 @@ export async function ensureContainer(deps: LaunchDeps, key: SessionKey): Promis
 
 type EndDeps = ConversationDeps & AnnounceDeps;
 
+/** What ends with a container: its row's part, its seconds, and its place in the plan. Holds in the status that was read. */
+function endItems(
+  entities: TransactionEntities,
+  container: Container,
+  end: { status: "stopped" | "lost"; reason: string },
+  now: number,
+): TransactionItem[] {
+  const { tenant_id, session_id, epoch, counted_by } = container;
+  const used = usedFrom(container, end.status, now);
+  const patched = entities.container
+    .patch({ tenant_id, session_id, epoch })
+    .set({ status: end.status, stop_reason: end.reason, stopped_at: now })
+    .remove(["counted_by", "counted_at"])
+    .where(({ status }, { eq }) => eq(status, container.status))
+    .commit();
+  return [
+    patched,
+    ...(used ? meterSandbox(entities, { tenant_id, session_id }, used, now) : []),
+    ...(counted_by ? [giveBack(entities, tenant_id, "runningContainers")] : []),
+  ];
+}
+
+/** It may become ready between the read and the write. */
+const endTries = 3;
+
 /** The row and its event change together. Null where the container had ended before. */
 async function endContainer(
   deps: EndDeps,
-  container: Container,
+  { tenant_id, session_id, epoch }: Container,
   status: "stopped" | "lost",
   reason: string,
 ): Promise<Conversation | null> {
-  const { tenant_id, session_id, epoch } = container;
   const key = { tenant_id, session_id };
-  const stopped_at = deps.clock.now();
   const type = status === "lost" ? ("container.lost" as const) : ("container.stopped" as const);
-  const ended = await transition(deps, key, (conversation) => ({
-    rows: [{ kind: "event", type, turn_id: conversation.turn_id, data: { epoch, reason } }],
-    change: {},
-    extra: (entities) => [
-      entities.container
-        .patch({ tenant_id, session_id, epoch })
-        .set({ status, stop_reason: reason, stopped_at })
-        .where(({ status: at }, { eq }) => `${eq(at, "starting")} OR ${eq(at, "ready")} OR ${eq(at, "stopping")}`)
-        .commit(),
-    ],
-    result: null,
-  }));
-  if (ended.kind !== "committed") return null;
-  await announce(deps, key, ended.rows);
-  return ended.conversation;
+  for (let attempt = 0; attempt < endTries; attempt += 1) {
+    const container = await findContainer(deps.table, key, epoch);
+    if (!container || !hasNotEnded(container)) return null;
+    const ended = await transition(deps, key, (conversation, now) => ({
+      rows: [{ kind: "event", type, turn_id: conversation.turn_id, data: { epoch, reason } }],
+      change: {},
+      extra: (entities) => endItems(entities, container, { status, reason }, now),
+      result: null,
+    }));
+    if (ended.kind !== "committed") continue;
+    await announce(deps, key, ended.rows);
+    return ended.conversation;
+  }
+  throw new AppError("busy");
 }
 
 /** It went away while it was needed, or never came. Null where that was known. */

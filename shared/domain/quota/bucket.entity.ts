@@ -9,7 +9,7 @@ export const bucketEntity = createSchema({
   attributes: {
     /** `<policy>#<whom it counts>`; begins with the tenant where it counts one. */
     scope: { type: "string", required: true, readOnly: true },
-    /** Milliseconds. */
+    /** Microseconds. */
     full_at: { type: "number", required: true },
     /** Seconds. */
     expires_at: { type: "number", required: true },

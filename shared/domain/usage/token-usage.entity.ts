@@ -1,7 +1,7 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
 
-const { primary, gsi1 } = keyFields;
+const { primary } = keyFields;
 
 /** The ledger: one immutable row per committed model call, written in the commit's own transaction. */
 export const tokenUsageEntity = createSchema({
@@ -12,9 +12,7 @@ export const tokenUsageEntity = createSchema({
     turn_id: { type: "string", required: true, readOnly: true },
     step: { type: "number", required: true, readOnly: true, padding: { length: 6, char: "0" } },
     user_id: { type: "string", required: true, readOnly: true },
-    /** `YYYY-MM` in UTC. */
-    month: { type: "string", required: true, readOnly: true },
-    at: { type: "number", required: true, readOnly: true, padding: { length: 14, char: "0" } },
+    at: { type: "number", required: true, readOnly: true },
     model: { type: "string", required: true, readOnly: true },
     input_tokens: { type: "number", required: true, readOnly: true },
     output_tokens: { type: "number", required: true, readOnly: true },
@@ -28,12 +26,6 @@ export const tokenUsageEntity = createSchema({
     bySession: {
       pk: { ...primary.pk, composite: ["tenant_id", "session_id"] },
       sk: { ...primary.sk, composite: ["turn_id", "step"] },
-    },
-    /** A tenant's month, in order of time. */
-    byMonth: {
-      ...gsi1,
-      pk: { ...gsi1.pk, composite: ["tenant_id", "month"] },
-      sk: { ...gsi1.sk, composite: ["at", "turn_id", "step"] },
     },
   },
 });
