@@ -9,17 +9,30 @@ function urlOf({ rawPath, rawQueryString }: APIGatewayProxyEventV2): string {
   return `https://platform${path}${rawQueryString === "" ? "" : `?${rawQueryString}`}`;
 }
 
-/** The event as a fetch request; null where its method can be no request's. A body of GET or HEAD means nothing and is dropped. */
-export function requestOf(event: APIGatewayProxyEventV2): Request | null {
-  const { method } = event.requestContext.http;
-  if (unsupported.test(method)) return null;
+function headersOf(event: APIGatewayProxyEventV2): Headers {
   const headers = new Headers();
   for (const [name, value] of Object.entries(event.headers)) {
     if (value !== undefined) headers.set(name, value);
   }
+  return headers;
+}
+
+function build(event: APIGatewayProxyEventV2): Request {
+  const { method } = event.requestContext.http;
   const hasBody = event.body !== undefined && !/^(GET|HEAD)$/i.test(method);
   const body = hasBody ? Buffer.from(event.body ?? "", event.isBase64Encoded ? "base64" : "utf8") : null;
-  return new Request(urlOf(event), { method, headers, body });
+  return new Request(urlOf(event), { method, headers: headersOf(event), body });
+}
+
+/** The event as a fetch request, or why it can be none. A body of GET or HEAD means nothing and is dropped. */
+export function requestOf(event: APIGatewayProxyEventV2): Request | "method_not_allowed" | "bad_request" {
+  if (unsupported.test(event.requestContext.http.method)) return "method_not_allowed";
+  try {
+    return build(event);
+  } catch {
+    // A path, method or header that HTTP does not have (RFC 9110).
+    return "bad_request";
+  }
 }
 
 /** The answer in payload format 2.0. Everything that this API answers is text. */

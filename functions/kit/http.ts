@@ -1,23 +1,31 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import { Hono, type Context } from "hono";
 import type * as z from "zod";
-import { AppError, meaningOf } from "../../shared/errors.ts";
+import type { KeyDeps } from "../../shared/domain/idempotency/idempotency-key.ts";
+import { RateLimited, type BucketState } from "../../shared/domain/quota/bucket.ts";
+import type { Caller } from "../../shared/domain/quota/requests.ts";
+import { AppError } from "../../shared/errors.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
 import type { Log } from "../../shared/ports/log.ts";
-import type { Actor, TokenVerifier } from "../../shared/ports/tokens.ts";
+import type { Actor } from "../../shared/ports/tokens.ts";
 import type { ErrorCode } from "../../shared/protocol/error-code.ts";
+import { answerOf, problemAnswer, type Answer } from "./answer.ts";
 import { requestOf, resultOf } from "./api-gateway.ts";
-import { authenticate } from "./authenticate.ts";
+import { authenticate, type AuthenticateDeps } from "./authenticate.ts";
+import { keyHeader, readKey, withKey } from "./idempotency.ts";
 import { parseJsonBody } from "./json-body.ts";
-import { problemOf, validationFailed } from "./problem.ts";
+import { memberReader } from "./json-members.ts";
+import { validationFailed } from "./problem.ts";
+import { rateHeaders } from "./rate-headers.ts";
 import { logRequest, logUnexpected } from "./request-log.ts";
-import type { RouteDefinition } from "./route.ts";
+import { textTypeOf, type RouteDefinition } from "./route.ts";
 
 /** What the kit itself needs of a process's dependencies. */
-export interface HttpKitDeps {
-  verifier: Pick<TokenVerifier, "user">;
+export interface HttpKitDeps extends AuthenticateDeps, KeyDeps {
   clock: Pick<Clock, "now">;
   log: Log;
+  /** Counts a request. Null where nothing limits the caller; throws `RateLimited`. */
+  limit(caller: Caller): Promise<BucketState | null>;
 }
 
 interface Bindings {
@@ -26,14 +34,13 @@ interface Bindings {
 }
 type HttpContext = Context<{ Bindings: Bindings }>;
 
-/** What became known of a request while it ran, for its log line. */
+/** What became known of a request while it ran: for its log line, and for whatever answer it gets. */
 interface Progress {
   requestId: string;
   startedMs: number;
   actor: Actor | null;
+  headers: Record<string, string>;
 }
-
-const noStore = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
 function honoPath(path: string): string {
   return path.replaceAll(/\{(\w+)\+\}/g, ":$1{.+}").replaceAll(/\{(\w+)\}/g, ":$1");
@@ -46,8 +53,44 @@ function parse(schema: z.ZodType | undefined, part: string, value: () => unknown
   return parsed.data;
 }
 
-async function bodyOf(context: HttpContext): Promise<unknown> {
-  return parseJsonBody(await context.req.text(), context.req.header("content-type"));
+/** A parameter that comes once is a text, one that is repeated a list: a schema that takes only the first says no. */
+function queryOf(context: HttpContext): Record<string, string | string[]> {
+  const { searchParams } = new URL(context.req.url);
+  const names = new Set(searchParams.keys());
+  return Object.fromEntries(
+    [...names].map((name) => {
+      const values = searchParams.getAll(name);
+      return [name, values.length === 1 ? (values[0] ?? "") : values];
+    }),
+  );
+}
+
+async function countRequest(deps: HttpKitDeps, caller: Caller, progress: Progress): Promise<void> {
+  try {
+    const bucket = await deps.limit(caller);
+    if (bucket) progress.headers = rateHeaders(bucket);
+  } catch (error) {
+    if (error instanceof RateLimited) progress.headers = rateHeaders(error.bucket);
+    throw error;
+  }
+}
+
+/** Who calls, and whether they may again so soon. Who cannot say who they are is counted too: guesses are limited. */
+async function admit<Deps extends HttpKitDeps>(
+  context: HttpContext,
+  { needs }: RouteDefinition<Deps>,
+  deps: Deps,
+  progress: Progress,
+): Promise<void> {
+  const stranger = { sourceIp: context.env.sourceIp };
+  if (needs === "public") return countRequest(deps, stranger, progress);
+  try {
+    progress.actor = await authenticate(deps, context.req.header("authorization"), needs);
+  } catch (error) {
+    if (error instanceof AppError) await countRequest(deps, stranger, progress);
+    throw error;
+  }
+  await countRequest(deps, { actor: progress.actor }, progress);
 }
 
 /** Authenticates before it looks at the input: a stranger learns nothing about what a route takes. */
@@ -56,65 +99,64 @@ async function runRoute<Deps extends HttpKitDeps>(
   definition: RouteDefinition<Deps>,
   deps: Deps,
   progress: Progress,
-): Promise<Response> {
-  const { needs, body, query, params } = definition;
-  if (needs !== "public")
-    progress.actor = await authenticate(deps.verifier, context.req.header("authorization"), needs);
-  const json = body ? await bodyOf(context) : undefined;
+): Promise<Answer> {
+  await admit(context, definition, deps, progress);
+  const { method, path, body, query, params } = definition;
+  const sent = body ? await context.req.text() : "";
+  const json = body && parseJsonBody(sent, context.req.header("content-type"));
   const input = {
     params: parse(params, "path", () => context.req.param()),
-    query: parse(query, "query", () => context.req.query()),
+    query: parse(query, "query", () => queryOf(context)),
     body: parse(body, "body", () => json),
   };
-  const answer = await definition.run({ input, actor: progress.actor, deps, ...context.env });
-  const headers = { ...noStore, ...answer.headers };
-  if (answer.body === undefined) return new Response(null, { status: answer.status, headers });
-  return Response.json(answer.body, { status: answer.status, headers });
-}
-
-function problemResponse(error: AppError, requestId: string): Response {
-  const { status } = meaningOf(error.code);
-  const headers = {
-    ...noStore,
-    "content-type": "application/problem+json",
-    ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
-    ...(error.retryAfterSeconds === null ? {} : { "retry-after": String(error.retryAfterSeconds) }),
+  const { actor, requestId } = progress;
+  const run = async (operationId: string | null) => {
+    const header = (name: string) => context.req.header(name);
+    const text = memberReader(sent);
+    const outcome = await definition.run({ input, actor, deps, operationId, header, text, ...context.env });
+    return answerOf(outcome, textTypeOf(definition, outcome.status));
   };
-  return new Response(JSON.stringify(problemOf(error, requestId)), { status, headers });
+  const key = method === "POST" ? readKey(context.req.header(keyHeader)) : null;
+  if (key === null) return run(null);
+  const caller = actor && { tenantId: actor.tenantId, holder: actor.key?.id ?? actor.userId };
+  const content = JSON.stringify([context.req.path, queryOf(context), json]);
+  return withKey(deps, requestId, { key, caller, route: `${method} ${path}`, content }, run);
 }
 
 interface Served {
   /** Method and path pattern, for the log. */
   route: string;
   headers?: Record<string, string>;
-  run(progress: Progress): Promise<Response>;
+  run(progress: Progress): Promise<Answer>;
+}
+
+function responseOf({ status, headers, body }: Answer): Response {
+  return new Response(body, { status, headers });
 }
 
 /** Runs one request to its answer and its log line, whatever happens inside. */
 async function serve<Deps extends HttpKitDeps>(context: HttpContext, deps: Deps, served: Served): Promise<Response> {
   const { requestId } = context.env;
-  const progress: Progress = { requestId, startedMs: deps.clock.now(), actor: null };
+  const progress: Progress = { requestId, startedMs: deps.clock.now(), actor: null, headers: {} };
   let failure: AppError | null = null;
-  let response: Response;
+  let answer: Answer;
   try {
-    response = await served.run(progress);
+    answer = await served.run(progress);
   } catch (error) {
     if (!(error instanceof AppError)) logUnexpected(deps.log, requestId, served.route, error);
     failure = error instanceof AppError ? error : new AppError("internal");
-    response = problemResponse(failure, requestId);
+    answer = problemAnswer(failure, requestId);
   }
-  for (const [name, value] of Object.entries({ ...served.headers, "x-request-id": requestId })) {
-    response.headers.set(name, value);
-  }
+  const headers = { ...answer.headers, ...progress.headers, ...served.headers, "x-request-id": requestId };
   logRequest(deps.log, {
     ...progress,
     route: served.route,
-    status: response.status,
+    status: answer.status,
     endedMs: deps.clock.now(),
     sessionId: context.req.param("session_id"),
     error: failure,
   });
-  return response;
+  return responseOf({ ...answer, headers });
 }
 
 const refuse = (code: ErrorCode) => () => Promise.reject(new AppError(code));
@@ -145,7 +187,8 @@ export function httpHandler<Deps extends HttpKitDeps>(routes: readonly RouteDefi
     app ??= httpApp(routes, live());
     const { requestId, http } = event.requestContext;
     const request = requestOf(event);
-    if (!request) return resultOf(problemResponse(new AppError("method_not_allowed"), requestId));
-    return resultOf(await app.fetch(request, { requestId, sourceIp: http.sourceIp }));
+    if (request instanceof Request) return resultOf(await app.fetch(request, { requestId, sourceIp: http.sourceIp }));
+    const refused = problemAnswer(new AppError(request), requestId);
+    return resultOf(responseOf({ ...refused, headers: { ...refused.headers, "x-request-id": requestId } }));
   };
 }

@@ -5,6 +5,9 @@ export const healthRoutes = [
   route({
     method: "GET",
     path: "/health",
+    id: "readHealth",
+    summary: "Says that the service is up, and where its WebSocket is",
+    tag: "Platform",
     needs: "public",
     answers: { 200: HealthAnswer },
     run: async ({ deps: { facts } }) => ({

@@ -19,11 +19,14 @@ export const jwksRoutes = [
   route({
     method: "GET",
     path: "/.well-known/jwks.json",
+    id: "listSigningKeys",
+    summary: "Lists the public keys of access tokens",
+    tag: "Platform",
     needs: "public",
     answers: { 200: JsonWebKeySet },
     run: async ({ deps }) => {
       await deps.userTokens.publish();
-      const keys = await listSigningKeys(deps.table, "user");
+      const keys = await listSigningKeys(deps, "user");
       return {
         status: 200,
         headers: { "cache-control": "public, max-age=300" },

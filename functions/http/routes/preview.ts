@@ -7,6 +7,10 @@ export const previewRoutes = [
   route({
     method: "POST",
     path: "/sessions/{session_id}/preview",
+    id: "openPreview",
+    summary: "Makes a ticket that opens the preview of a port",
+    tag: "Workspace",
+    errors: ["preview_unavailable"],
     needs: "session.read",
     params: z.object({ session_id: z.string() }),
     body: OpenPreviewRequest,

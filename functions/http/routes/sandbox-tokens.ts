@@ -7,6 +7,10 @@ export const sandboxTokenRoutes = [
   route({
     method: "POST",
     path: "/sandbox-tokens",
+    id: "redeemBootSecret",
+    summary: "Spends a sandbox's boot secret for its token",
+    tag: "Sandbox",
+    errors: ["unauthenticated"],
     // The boot secret is the credential: a supervisor that starts has no other.
     needs: "public",
     body: RedeemBootSecret,

@@ -9,6 +9,7 @@ import { Problem } from "../../../shared/protocol/problem.ts";
 import { httpApiEvent, type TestRequest } from "../../support/http-event.ts";
 
 const route = routesOver<HttpKitDeps>();
+const described = { summary: "Does something", tag: "Platform" } as const;
 const Item = z.object({ name: z.string(), size: z.number().int().default(1) });
 const seen: unknown[] = [];
 
@@ -16,6 +17,8 @@ const routes = [
   route({
     method: "POST",
     path: "/sessions/{session_id}/items",
+    id: "addItem",
+    ...described,
     needs: "prompt.send",
     params: z.object({ session_id: z.string().min(3) }),
     query: z.strictObject({ limit: z.coerce.number().int().max(10).default(5) }),
@@ -29,6 +32,8 @@ const routes = [
   route({
     method: "GET",
     path: "/sessions/{session_id}/items",
+    id: "listItems",
+    ...described,
     needs: "session.read",
     answers: { 200: z.object({ ok: z.boolean() }) },
     run: async () => ({ status: 200, body: { ok: true }, headers: { "cache-control": "private" } }),
@@ -36,6 +41,8 @@ const routes = [
   route({
     method: "GET",
     path: "/files/{path+}",
+    id: "readFile",
+    ...described,
     needs: "public",
     params: z.object({ path: z.string() }),
     answers: { 200: z.object({ path: z.string() }) },
@@ -44,6 +51,8 @@ const routes = [
   route({
     method: "DELETE",
     path: "/broken",
+    id: "breakIt",
+    ...described,
     needs: "public",
     answers: { 204: null },
     run: async () => {
@@ -53,6 +62,8 @@ const routes = [
   route({
     method: "PUT",
     path: "/conflict",
+    id: "conflict",
+    ...described,
     needs: "public",
     body: z.json(),
     answers: { 204: null },
@@ -63,9 +74,9 @@ const routes = [
 ];
 
 const people: Record<string, Actor> = {
-  member: { tenantId: "ten_1", userId: "usr_1", role: "member" },
-  viewer: { tenantId: "ten_1", userId: "usr_2", role: "viewer" },
-  owner: { tenantId: "ten_1", userId: "usr_3", role: "owner" },
+  member: { tenantId: "ten_1", userId: "usr_1", role: "member", generation: 1 },
+  viewer: { tenantId: "ten_1", userId: "usr_2", role: "viewer", generation: 1 },
+  owner: { tenantId: "ten_1", userId: "usr_3", role: "owner", generation: 1 },
 };
 
 const lines: string[] = [];
@@ -74,13 +85,16 @@ const clock = { now: () => (nowMs += 5) };
 const deps: HttpKitDeps = {
   clock,
   log: jsonLog({ process: "http", clock, write: (line) => lines.push(line) }),
-  verifier: {
-    user: async (token) => {
-      const actor = people[token];
-      if (!actor) throw new AppError("unauthenticated");
-      return actor;
-    },
+  authenticate: async (bearer) => {
+    const actor = people[bearer];
+    if (!actor) throw new AppError("unauthenticated");
+    return actor;
   },
+  ids: { uuid: () => "00000000-0000-4000-8000-000000000000" },
+  // Only what comes with a key touches these: test/integration/idempotency.
+  table: {} as HttpKitDeps["table"],
+  seal: {} as HttpKitDeps["seal"],
+  limit: async () => null,
 };
 const handler = httpHandler(routes, () => deps);
 

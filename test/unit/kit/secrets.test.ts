@@ -1,5 +1,6 @@
 import { derivedBootSecrets, signingPair } from "../../../shared/adapters/derived-keys.ts";
 import { digestOf, equalSecrets } from "../../../shared/digest.ts";
+import { fixedSecret } from "../../support/fakes.ts";
 import { hashPassword, passwordMatches } from "../../../shared/domain/account/password.ts";
 
 const ids = { secret: (bytes: number) => Buffer.alloc(bytes, 7).toString("base64url") };
@@ -56,7 +57,7 @@ describe("derived keys", () => {
 });
 
 describe("boot secrets", () => {
-  const boot = derivedBootSecrets(async () => "a sandbox secret");
+  const boot = derivedBootSecrets(fixedSecret("a sandbox secret"));
 
   it("are deterministic in session and epoch, so that a launch can be retried", async () => {
     const secret = await boot.derive(sessionId, 1);
@@ -69,7 +70,7 @@ describe("boot secrets", () => {
     const secret = await boot.derive(sessionId, 1);
     expect(await boot.matches(secret, sessionId, 2)).toBe(false);
     expect(await boot.matches(secret, sessionId.replace("2", "3"), 1)).toBe(false);
-    expect(await derivedBootSecrets(async () => "another").matches(secret, sessionId, 1)).toBe(false);
+    expect(await derivedBootSecrets(fixedSecret("another")).matches(secret, sessionId, 1)).toBe(false);
     expect(await boot.matches("", sessionId, 1)).toBe(false);
   });
 });

@@ -1,0 +1,41 @@
+import * as z from "zod";
+import type { ClientFrameType } from "./client-frame.ts";
+import { InterruptAnswer, QueueAnswer, SendMessageAnswer } from "./conversation.ts";
+import { Timestamp } from "./ids.ts";
+import { SandboxToken, UploadGrant, type SandboxFrameType } from "./sandbox-frame.ts";
+
+const nothing = z.object({});
+
+/** `result` of each frame's ack. A new frame does not compile until it is here. */
+export const frameResults = {
+  ping: z.object({ at: Timestamp }),
+  "session.subscribe": nothing,
+  "session.unsubscribe": nothing,
+  "message.send": SendMessageAnswer,
+  "turn.interrupt": InterruptAnswer,
+  "queue.cancel": QueueAnswer,
+  "queue.reorder": QueueAnswer,
+} as const satisfies Record<ClientFrameType, z.ZodType>;
+
+/** The same of a sandbox's frames. Null: sent live, and answered only where it is refused. */
+export const sandboxFrameResults = {
+  "sandbox.hello": nothing,
+  "sandbox.ready": nothing,
+  "sandbox.failed": nothing,
+  "sandbox.heartbeat": nothing,
+  "sandbox.tool_output": null,
+  "sandbox.tool_completed": nothing,
+  "sandbox.checkpoint_taken": nothing,
+  "sandbox.checkpoint_pushed": nothing,
+  "sandbox.upload_request": UploadGrant,
+  "sandbox.files_changed": null,
+  "sandbox.port_opened": null,
+  "sandbox.renew_token": SandboxToken,
+  "sandbox.stopping": nothing,
+} as const satisfies Record<SandboxFrameType, z.ZodType | null>;
+
+type ResultsOf<T extends Record<string, z.ZodType | null>> = {
+  [K in keyof T]: T[K] extends z.ZodType ? z.input<T[K]> : null;
+};
+export type FrameResults = ResultsOf<typeof frameResults>;
+export type SandboxFrameResults = ResultsOf<typeof sandboxFrameResults>;
