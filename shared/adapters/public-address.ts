@@ -47,3 +47,29 @@ export function isPublicAddress(address: string): boolean {
       return false;
   }
 }
+
+/** What a stage may let tenants reach beside the internet: this machine and its own networks, never link-local ones or metadata. */
+const ownNetworks = new BlockList();
+for (const [network, prefix, family] of [
+  ["127.0.0.0", 8, "ipv4"],
+  ["10.0.0.0", 8, "ipv4"],
+  ["172.16.0.0", 12, "ipv4"],
+  ["192.168.0.0", 16, "ipv4"],
+  ["::1", 128, "ipv6"],
+  ["fc00::", 7, "ipv6"],
+] as const)
+  ownNetworks.addSubnet(network, prefix, family);
+
+/** AWS's metadata, DNS and time services over IPv6. */
+const awsServices = new BlockList();
+awsServices.addSubnet("fd00:ec2::", 32, "ipv6");
+
+function isOwnAddress(address: string): boolean {
+  const family = isIP(address) === 4 ? "ipv4" : "ipv6";
+  return isIP(address) !== 0 && ownNetworks.check(address, family) && !awsServices.check(address, family);
+}
+
+/** Whether a resolved address may be dialled where private hosts are allowed, or are not. */
+export function mayReach(address: string, allowPrivate: boolean): boolean {
+  return isPublicAddress(address) || (allowPrivate && isOwnAddress(address));
+}

@@ -8,6 +8,7 @@ import {
   type RunTaskCommandInput,
   StopTaskCommand,
 } from "@aws-sdk/client-ecs";
+import { ecsNetworkPolicies } from "../config/sandbox.ts";
 import type { LaunchOutcome, LaunchRequest, SandboxProvider, TaskState } from "../ports/sandbox-provider.ts";
 
 export interface EcsSandboxOptions {
@@ -23,8 +24,7 @@ export interface EcsSandboxOptions {
 export function ecsSandboxProvider(options: EcsSandboxOptions): SandboxProvider {
   const { client, cluster } = options;
   return {
-    // The containers of a task share one network: nothing finer than the security group.
-    capabilities: { networkPolicies: ["open"] },
+    capabilities: { networkPolicies: ecsNetworkPolicies },
 
     async launch(request): Promise<LaunchOutcome> {
       try {
@@ -39,17 +39,27 @@ export function ecsSandboxProvider(options: EcsSandboxOptions): SandboxProvider 
       }
     },
 
+    stop: ecsTaskStopper(options).stop,
+
+    async describe(taskId): Promise<TaskState> {
+      const { tasks } = await client.send(new DescribeTasksCommand({ cluster, tasks: [taskId] }));
+      return stateOf(tasks?.[0]?.lastStatus);
+    },
+  };
+}
+
+/** For whoever may stop tasks and start none. */
+export function ecsTaskStopper({
+  client,
+  cluster,
+}: Pick<EcsSandboxOptions, "client" | "cluster">): Pick<SandboxProvider, "stop"> {
+  return {
     async stop(taskId, reason) {
       try {
         await client.send(new StopTaskCommand({ cluster, task: taskId, reason: reason.slice(0, 1_024) }));
       } catch (error) {
         if (!isUnknownTask(error)) throw error;
       }
-    },
-
-    async describe(taskId): Promise<TaskState> {
-      const { tasks } = await client.send(new DescribeTasksCommand({ cluster, tasks: [taskId] }));
-      return stateOf(tasks?.[0]?.lastStatus);
     },
   };
 }

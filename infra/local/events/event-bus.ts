@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { localAccount, type Running } from "../contract.ts";
-import type { DeployedRule } from "../template/deployed-stack.ts";
+import type { DeployedRule, RuleTarget } from "../template/deployed-stack.ts";
+import { defaultBus } from "../template/read-compute.ts";
+import { every } from "./every.ts";
 import { matchesPattern } from "./pattern.ts";
 import { parseSchedule } from "./schedule.ts";
 
@@ -15,16 +17,16 @@ export interface BusEvent {
 
 export interface EventBusOptions {
   rules: readonly DeployedRule[];
-  /** Delivers to one function; retries are the host's. */
-  deliver: (functionId: string, event: unknown, retries: number) => void;
+  /** Delivers to one target; retries are its own. */
+  deliver: (to: RuleTarget["to"], event: unknown, retries: number) => void;
   /** Multiplies every rate: 0.01 runs a minute's schedule each 600 ms. */
   scheduleScale: number;
   now: () => number;
 }
 
 export interface EventBus extends Running {
-  /** As PutEvents does: to every rule whose pattern matches. */
-  emit(event: BusEvent): void;
+  /** As PutEvents does: to every rule of the bus whose pattern matches. @default - AWS's own bus */
+  emit(event: BusEvent, bus?: string): string;
   /** Runs now what a schedule runs of this function. Throws where none does. */
   trigger(functionId: string): void;
 }
@@ -41,24 +43,26 @@ export function startEventBus(options: EventBusOptions): EventBus {
     ...event,
   });
   const deliver = (rule: DeployedRule, event: BusEvent) => {
-    for (const target of rule.targets)
-      options.deliver(target.functionId, target.input ?? envelope(event), target.retries);
+    for (const target of rule.targets) options.deliver(target.to, target.input ?? event, target.retries);
   };
   const scheduled = (rule: DeployedRule) => {
     const arn = `arn:${localAccount.partition}:events:${localAccount.region}:${localAccount.id}:rule/${rule.name}`;
-    deliver(rule, { source: "aws.events", "detail-type": "Scheduled Event", resources: [arn], detail: {} });
+    deliver(rule, envelope({ source: "aws.events", "detail-type": "Scheduled Event", resources: [arn], detail: {} }));
   };
   const timers = rules.flatMap((rule) =>
     rule.schedule === null ? [] : [startTimer(rule.schedule, options, () => scheduled(rule))],
   );
   return {
-    emit(event) {
+    emit(event, bus = defaultBus) {
+      const whole = envelope(event);
       for (const rule of rules) {
-        if (rule.pattern !== null && matchesPattern(rule.pattern, envelope(event))) deliver(rule, event);
+        if (rule.bus === bus && rule.pattern !== null && matchesPattern(rule.pattern, whole)) deliver(rule, whole);
       }
+      return whole.id;
     },
     trigger(functionId) {
-      const targets = (rule: DeployedRule) => rule.targets.some((target) => target.functionId === functionId);
+      const targets = (rule: DeployedRule) =>
+        rule.targets.some(({ to }) => to.kind === "function" && to.functionId === functionId);
       const rule = rules.find((each) => each.schedule !== null && targets(each));
       if (rule === undefined) throw new Error(`no schedule of the template runs ${functionId}`);
       scheduled(rule);
@@ -71,7 +75,7 @@ export function startEventBus(options: EventBusOptions): EventBus {
 
 function startTimer(expression: string, { scheduleScale, now }: EventBusOptions, fire: () => void): NodeJS.Timeout {
   const schedule = parseSchedule(expression);
-  if (schedule.kind === "rate") return setInterval(fire, schedule.everyMs * scheduleScale);
+  if (schedule.kind === "rate") return every(schedule.everyMs * scheduleScale, fire);
   let last = Math.floor(now() / 60_000);
   return setInterval(() => {
     const minute = Math.floor(now() / 60_000);

@@ -10,6 +10,7 @@ export interface DeployedStack {
   buckets: DeployedBucket[];
   secrets: DeployedSecret[];
   rules: DeployedRule[];
+  eventBuses: { id: string; name: string; arn: string }[];
   clusters: { id: string; name: string; arn: string }[];
   taskDefinitions: DeployedTaskDefinition[];
   roles: DeployedRole[];
@@ -146,7 +147,7 @@ export interface SecretRecipe {
 }
 
 export interface RuleTarget {
-  functionId: string;
+  to: { kind: "function"; functionId: string } | { kind: "queue"; queueArn: string; group: string | null };
   /** Sent in place of the event. */
   input: unknown;
   retries: number;
@@ -155,6 +156,8 @@ export interface RuleTarget {
 export interface DeployedRule {
   id: string;
   name: string;
+  /** By name; AWS's own events and schedules are on `default`. */
+  bus: string;
   schedule: string | null;
   pattern: Record<string, unknown> | null;
   targets: RuleTarget[];

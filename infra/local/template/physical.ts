@@ -51,6 +51,7 @@ const resourceTypes: Record<string, ResourceType> = {
   },
   "AWS::IAM::Role": named("RoleName", (name) => `arn:${partition}:iam::${account}:role/${name}`),
   "AWS::Logs::LogGroup": named("LogGroupName", (name) => arn("logs", `log-group:${name}:*`)),
+  "AWS::Events::EventBus": named("Name", (name) => arn("events", `event-bus/${name}`)),
   "AWS::Events::Rule": named("Name", (name) => arn("events", `rule/${name}`)),
   "AWS::Scheduler::ScheduleGroup": named("Name", (name) => arn("scheduler", `schedule-group/${name}`)),
   "AWS::EC2::VPC": { ref: (name) => `vpc-${name}`, attributes: { VpcId: (name) => `vpc-${name}` } },

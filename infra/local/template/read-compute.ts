@@ -92,16 +92,20 @@ export function readEventSources(reader: Reader): DeployedEventSource[] {
   });
 }
 
+export const defaultBus = "default";
+
 const Target = z.object({
   Arn: z.string(),
   Input: z.string().optional(),
   RetryPolicy: z.object({ MaximumRetryAttempts: z.coerce.number().optional() }).default({}),
+  SqsParameters: z.object({ MessageGroupId: z.string() }).optional(),
 });
 
 const RuleProperties = z.object({
   State: z.string().default("ENABLED"),
   ScheduleExpression: z.string().optional(),
   EventPattern: z.record(z.string(), z.unknown()).optional(),
+  EventBusName: z.string().default(defaultBus),
   Targets: z.array(Target).default([]),
 });
 
@@ -111,26 +115,35 @@ const ScheduleProperties = z.object({
   Target,
 });
 
+function targetOf(reader: Reader, { Arn, SqsParameters }: z.output<typeof Target>): RuleTarget["to"] {
+  if (!Arn.includes(":sqs:")) return { kind: "function", functionId: reader.find(lambda, Arn) };
+  const queueArn = reader.arn(reader.find("AWS::SQS::Queue", Arn));
+  return { kind: "queue", queueArn, group: SqsParameters?.MessageGroupId ?? null };
+}
+
 /** EventBridge rules and EventBridge Scheduler's schedules, which differ only in spelling here. */
 export function readRules(reader: Reader): DeployedRule[] {
   const target = (each: z.output<typeof Target>): RuleTarget => ({
-    functionId: reader.find(lambda, each.Arn),
+    to: targetOf(reader, each),
     input: each.Input === undefined ? undefined : (JSON.parse(each.Input) as unknown),
     retries: Math.min(each.RetryPolicy.MaximumRetryAttempts ?? 2, 2),
   });
   const rules = reader.ofType("AWS::Events::Rule").map(({ id }) => {
-    const { State, ScheduleExpression, EventPattern, Targets } = reader.read(id, RuleProperties);
-    return { id, State, ScheduleExpression, EventPattern, Targets };
+    const { State, ScheduleExpression, EventPattern, EventBusName, Targets } = reader.read(id, RuleProperties);
+    // A bus may be named by its ARN too.
+    const bus = EventBusName.split("event-bus/").at(-1) ?? defaultBus;
+    return { id, State, ScheduleExpression, EventPattern, bus, Targets };
   });
   const schedules = reader.ofType("AWS::Scheduler::Schedule").map(({ id }) => {
     const { State, ScheduleExpression, Target: only } = reader.read(id, ScheduleProperties);
-    return { id, State, ScheduleExpression, EventPattern: undefined, Targets: [only] };
+    return { id, State, ScheduleExpression, EventPattern: undefined, bus: defaultBus, Targets: [only] };
   });
   return [...rules, ...schedules]
     .filter((rule) => rule.State.startsWith("ENABLED"))
     .map((rule) => ({
       id: rule.id,
       name: rule.id,
+      bus: rule.bus,
       schedule: rule.ScheduleExpression ?? null,
       pattern: rule.EventPattern ?? null,
       targets: rule.Targets.map(target),

@@ -28,6 +28,9 @@ export function deploy(stackName: string, document: TemplateDocument, directory:
     buckets: readBuckets(reader),
     secrets: readSecrets(reader),
     rules: readRules(reader),
+    eventBuses: reader
+      .ofType("AWS::Events::EventBus")
+      .map(({ id }) => ({ id, name: reader.name(id), arn: reader.arn(id) })),
     clusters: reader.ofType("AWS::ECS::Cluster").map(({ id }) => ({ id, name: reader.name(id), arn: reader.arn(id) })),
     taskDefinitions: readTaskDefinitions(reader),
     roles: readRoles(reader, new Set(functions.map((each) => each.roleId))),
