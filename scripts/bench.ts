@@ -5,6 +5,7 @@ import { startPlatform, type Platform } from "../infra/local/platform.ts";
 import { prepare } from "../infra/local/prepare.ts";
 import type { TokenAnswer } from "../shared/protocol/account.ts";
 import type { Session } from "../shared/protocol/session.ts";
+import { measureScale } from "./bench/scale.ts";
 import { ApiClient, type ApiSocket } from "./demo/client.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
     await platform.stop();
     rmSync(stateDir, { recursive: true, force: true });
   }
+  await measureScale();
 }
 
 await main();

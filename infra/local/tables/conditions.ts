@@ -101,7 +101,7 @@ function sameValue(one: Value, other: Value): boolean {
   const type = typeOf(one);
   if (type !== typeOf(other)) return false;
   if (one.L !== undefined && other.L !== undefined) return sameList(one.L, other.L);
-  if (one.M !== undefined && other.M !== undefined) return sameMap(one.M, other.M);
+  if (one.M !== undefined && other.M !== undefined) return sameItem(one.M, other.M);
   const [left, right] = [one[type], other[type]];
   if (!Array.isArray(left) || !Array.isArray(right)) return left === right;
   const members = new Set<unknown>(right);
@@ -116,7 +116,7 @@ function sameList(one: Value[], other: Value[]): boolean {
   });
 }
 
-function sameMap(one: Item, other: Item): boolean {
+export function sameItem(one: Item, other: Item): boolean {
   const names = Object.keys(one);
   if (names.length !== Object.keys(other).length) return false;
   return names.every((name) => {

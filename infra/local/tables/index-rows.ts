@@ -62,11 +62,12 @@ export function keyOf(item: Item, table: StoredTable): Item {
   return pick(item, names(table.KeySchema));
 }
 
-function isIn(item: Item, index: StoredIndex): boolean {
+export function isIn(item: Item, index: StoredIndex): boolean {
   return index.KeySchema.every((part) => item[part.AttributeName] !== undefined);
 }
 
-function projected(item: Item, table: StoredTable, index: StoredIndex): Item {
+/** What the index keeps of an item. */
+export function projected(item: Item, table: StoredTable, index: StoredIndex): Item {
   if (index.Projection.ProjectionType === "ALL") return item;
   return pick(item, [
     ...names(index.KeySchema),

@@ -21,9 +21,13 @@ function valueBytes(value: Value): number {
   return 1;
 }
 
+/** Digits are kept in pairs on both sides of the point, without the empty pairs at either end. */
 function numberBytes(text: string): number {
-  const digits = text.replace(/^-/, "").replace(".", "").replace(/^0+/, "").replace(/0+$/, "");
-  return 1 + Math.ceil(digits.length / 2) + (text.startsWith("-") ? 1 : 0);
+  const [whole = "", fraction = ""] = text.replace(/^-/, "").split(".");
+  const pairs = `${whole.length % 2 ? "0" : ""}${whole}${fraction}${fraction.length % 2 ? "0" : ""}`;
+  const kept = pairs.replace(/^(00)+/, "");
+  const trailing = /(00)+$/.exec(kept)?.[0].length ?? 0;
+  return 1 + (kept.length - trailing) / 2 + (text.startsWith("-") ? 1 : 0);
 }
 
 function sum<T>(members: T[], bytes: (member: T) => number): number {

@@ -6,6 +6,7 @@ import {
   type Fields,
   type RequestChecks,
 } from "./dynalite.ts";
+import { capacityList, capacityOfOne, wantsCapacity, writesConsumed } from "./capacity.ts";
 import { maxItemBytes } from "./item-size.ts";
 import { installOverrides } from "./overrides.ts";
 import { StagedWrites, type TableStore } from "./table-store.ts";
@@ -32,9 +33,19 @@ export async function runItemAction(store: TableStore, action: ItemAction, input
   return store.exclusively(async () => {
     const staged = new StagedWrites(store);
     const answer = await applyAction(action, staged, data);
+    const capacity = capacityOf(action, staged, data);
     await staged.commit();
-    return answer;
+    return { ...answer, ...capacity };
   });
+}
+
+/** dynalite's own figures leave the indexes out. */
+function capacityOf(action: ItemAction, staged: StagedWrites, data: CheckedRequest): Fields {
+  if (!wantsCapacity(data)) return {};
+  const consumed = writesConsumed(staged.store, staged.changes, 1);
+  return {
+    ConsumedCapacity: action === "BatchWriteItem" ? capacityList(data, consumed) : capacityOfOne(data, consumed),
+  };
 }
 
 /** Runs one of dynalite's actions on staged writes. */

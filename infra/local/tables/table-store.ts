@@ -104,11 +104,20 @@ export class TableStore {
   }
 }
 
+/** An item that a request writes or deletes (`after` is absent). */
+export interface ItemChange {
+  tableName: string;
+  /** As stored. */
+  key: string;
+  after?: Item;
+}
+
 /** What one request sees of the store: reads pass through, writes are kept until `commit`. */
 export class StagedWrites implements ActionStore {
   readonly options = { maxItemSize: maxItemBytes };
   readonly store: TableStore;
   readonly steps: BatchStep[] = [];
+  readonly changes: ItemChange[] = [];
 
   constructor(store: TableStore) {
     this.store = store;
@@ -128,10 +137,12 @@ export class StagedWrites implements ActionStore {
       get: (key, done) => done(null, this.store.readItem(tableName, key)),
       put: (key, item, done) => {
         this.steps.push({ type: "put", key: prefix + key, value: item });
+        this.changes.push({ tableName, key, after: item });
         done(null);
       },
       del: (key, done) => {
         this.steps.push({ type: "del", key: prefix + key });
+        this.changes.push({ tableName, key });
         done(null);
       },
     };

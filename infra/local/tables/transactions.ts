@@ -1,3 +1,12 @@
+import {
+  addUnits,
+  capacityList,
+  readUnits,
+  wantsCapacity,
+  writesConsumed,
+  writeUnits,
+  type Consumed,
+} from "./capacity.ts";
 import { dynalite, type CheckedRequest, type Fields, type Item } from "./dynalite.ts";
 import { failureBody, serviceFailure, validationFailure } from "./failure.ts";
 import { itemBytes } from "./item-size.ts";
@@ -18,8 +27,6 @@ interface CancellationReason {
   Item?: Item;
 }
 
-const kilobyte = 1024;
-
 /**
  * All or nothing: every part is checked against the state before, then all rows, index rows and the token go into one
  * LevelDB batch. TransactionConflict never happens, since writes are serialised.
@@ -32,13 +39,19 @@ export async function transactWriteItems(store: TableStore, clock: TableClock, i
       store,
       steps.map((step) => step.data),
     );
-    if (checkToken(store, clock, input, request) === "repeated") return capacityAnswer(input, steps, keys, store, 4);
+    const parts = steps.map(({ data, action }, at) => ({ data, action, key: keys[at] ?? null }));
+    if (checkToken(store, clock, input, request) === "repeated") {
+      return capacityAnswer(input, () => addParts(new Map(), store, parts, readUnits));
+    }
     const staged = new StagedWrites(store);
     const reasons: CancellationReason[] = [];
     for (const step of steps) reasons.push(await stage(staged, step));
     refuseCancelled(reasons);
     refuseTooLarge(staged);
-    const answer = capacityAnswer(input, steps, keys, store, 1, staged);
+    const checks = parts.filter(({ action }) => action === null);
+    const answer = capacityAnswer(input, () =>
+      addParts(writesConsumed(store, staged.changes, 2), store, checks, writeUnits),
+    );
     staged.steps.push(...tokenStep(clock, input, request));
     await staged.commit();
     return answer;
@@ -58,15 +71,10 @@ export async function transactGetItems(store: TableStore, input: Fields): Promis
       responses.push(outcome.answer["Item"] === undefined ? {} : { Item: outcome.answer["Item"] });
     }
     refuseCancelled(reasons);
+    const parts = reads.map((data, at) => ({ data, key: keys[at] ?? null }));
     return {
       Responses: responses,
-      ...capacityAnswer(
-        input,
-        reads.map((data) => ({ data })),
-        keys,
-        store,
-        4,
-      ),
+      ...capacityAnswer(input, () => addParts(new Map(), store, parts, readUnits)),
     };
   });
 }
@@ -126,26 +134,20 @@ function writtenItems(staged: StagedWrites): Item[] {
   );
 }
 
-/** Transactions cost two units for each KB written or each 4 KB read, of the larger of the item before and after. */
-function capacityAnswer(
-  input: Fields,
-  steps: { data: CheckedRequest }[],
-  keys: (string | null)[],
+/** Reads and condition checks of a transaction cost two units each: of 4 KB, and of 1 KB, as a write would. */
+function addParts(
+  consumed: Consumed,
   store: TableStore,
-  unitKilobytes: number,
-  staged?: StagedWrites,
-): Fields {
-  const wish = input["ReturnConsumedCapacity"];
-  if (wish !== "TOTAL" && wish !== "INDEXES") return {};
-  const units = new Map<string, number>();
-  steps.forEach(({ data }, at) => {
-    const key = keys[at];
-    const before = typeof key === "string" ? store.readItem(data.TableName, key) : undefined;
-    const written = staged?.steps.find((step) => step.key === `item~${data.TableName}~${key}` && step.type === "put");
-    const after = written?.type === "put" ? (written.value as Item) : undefined;
-    const bytes = Math.max(1, before ? itemBytes(before) : 0, after ? itemBytes(after) : 0);
-    const cost = 2 * Math.ceil(bytes / (unitKilobytes * kilobyte));
-    units.set(data.TableName, (units.get(data.TableName) ?? 0) + cost);
-  });
-  return { ConsumedCapacity: [...units].map(([TableName, CapacityUnits]) => ({ TableName, CapacityUnits })) };
+  parts: { data: CheckedRequest; key: string | null }[],
+  unitsOf: (bytes: number) => number,
+): Consumed {
+  for (const { data, key } of parts) {
+    const item = key === null ? undefined : store.readItem(data.TableName, key);
+    addUnits(consumed, data.TableName, 2 * unitsOf(item ? itemBytes(item) : 0));
+  }
+  return consumed;
+}
+
+function capacityAnswer(input: Fields, consumed: () => Consumed): Fields {
+  return wantsCapacity(input) ? { ConsumedCapacity: capacityList(input, consumed()) } : {};
 }

@@ -3,15 +3,16 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Sockets } from "../../ports/sockets.ts";
 import type { LiveEvent } from "../../protocol/server-event.ts";
 import { deliver, subscribersOf } from "../connection/connection.ts";
+import { wakePublisher, type OutboundDeps } from "../outbox/wake.ts";
 import { toEvent, toMessage, type SessionKey, type TimelineRow } from "./row.ts";
 
-export interface AnnounceDeps {
+export interface AnnounceDeps extends OutboundDeps {
   table: Table;
   clock: Pick<Clock, "now">;
   sockets: Pick<Sockets, "post">;
 }
 
-/** Tells the watchers of a session what was committed. A lost one is found again by `seq`. */
+/** Tells the watchers of a session, and who tells the outside, what was committed. A lost one is found again by `seq`. */
 export async function announce(
   deps: AnnounceDeps,
   key: SessionKey,
@@ -19,6 +20,10 @@ export async function announce(
   live: LiveEvent[] = [],
 ): Promise<void> {
   if (committed.length + live.length === 0) return;
+  await Promise.all([wakePublisher(deps, key, committed), announceToWatchers(deps, key, committed, live)]);
+}
+
+async function announceToWatchers(deps: AnnounceDeps, key: SessionKey, committed: TimelineRow[], live: LiveEvent[]) {
   const watchers = await subscribersOf(deps, key);
   const messages = committed.map((row) => toMessage(toEvent(key, row)));
   await deliver(deps, key, watchers, [...messages, ...live.map((event) => JSON.stringify(event))]);

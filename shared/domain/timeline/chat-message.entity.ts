@@ -21,6 +21,8 @@ export const chatMessageEntity = createSchema({
     /** Assistant only: the step, and the head of the timeline that the model saw. */
     step: { type: "number", readOnly: true },
     seen_head: { type: "number", readOnly: true },
+    /** Assistant only: the user stopped the model in the middle of it. */
+    interrupted: { type: "boolean", readOnly: true },
     /** Assistant only: JSON of `Usage`. */
     usage: { type: "string", readOnly: true },
   },

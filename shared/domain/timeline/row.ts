@@ -20,6 +20,8 @@ export interface MessageRow {
   /** The head of the timeline that the model saw when it wrote this. */
   seen_head?: number;
   usage?: Usage;
+  /** The user stopped the model in the middle of it. */
+  interrupted?: true;
 }
 
 type EventType = Exclude<DurableEventType, "message.completed" | "checkpoint.created">;
@@ -46,8 +48,9 @@ export type TimelineRow = NewRow & { seq: number; at: number };
 function eventOf(row: TimelineRow): Pick<DurableEvent, "type" | "data"> {
   if (row.kind === "event") return { type: row.type, data: row.data } as Pick<DurableEvent, "type" | "data">;
   if (row.kind === "message") {
-    const { message_id, role, content, usage } = row;
-    return { type: "message.completed", data: { message_id, role, content, usage: usage ?? null } };
+    const { message_id, role, content, usage, interrupted } = row;
+    const data = { message_id, role, content, usage: usage ?? null, ...(interrupted ? { interrupted } : {}) };
+    return { type: "message.completed", data };
   }
   const { number, commit, parent_commit, branch, message, stat, push_status, push_error } = row;
   return {
@@ -73,6 +76,10 @@ export function toMessage(event: DurableEvent): string {
   }
   if (event.type === "tool.started") {
     return JSON.stringify({ ...event, data: { ...event.data, input: {}, truncated: true } });
+  }
+  // Control characters take six bytes each.
+  if (event.type === "tool.completed") {
+    return JSON.stringify({ ...event, data: { ...event.data, output: "", truncated: true } });
   }
   return whole;
 }

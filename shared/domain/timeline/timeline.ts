@@ -1,5 +1,6 @@
 import type { EntityItem } from "electrodb";
 import { rows, type Platform, type Table } from "../../data/service.ts";
+import { inParallel } from "../../in-parallel.ts";
 import type { Objects } from "../../ports/objects.ts";
 import type { ContentBlock } from "../../protocol/content.ts";
 import { maxInlineBodyBytes } from "../../protocol/limits.ts";
@@ -14,7 +15,7 @@ export interface TimelineDeps {
   objects: Pick<Objects, "get" | "put">;
 }
 
-/** Highest number that fits the padded key. */
+/** Highest number that fits the padded key: above every `seq`. */
 const lastSeq = 999_999_999_999;
 
 /** Where a session keeps what does not fit its rows. */
@@ -29,16 +30,18 @@ async function loadBody(objects: Pick<Objects, "get">, stored: StoredMessage): P
   return JSON.parse(Buffer.from(body).toString("utf8")) as ContentBlock[];
 }
 
-type ReadMessage = MessageRow & { seq: number; at: number };
+/** A message of the log, with its body. */
+export type ReadMessage = MessageRow & { seq: number; at: number };
 
 async function toMessageRow(objects: Pick<Objects, "get">, stored: StoredMessage): Promise<ReadMessage> {
   const { seq, at, turn_id, message_id, role, user_id, step, seen_head, usage } = stored;
   const content = await loadBody(objects, stored);
   const row: MessageRow = { kind: "message", turn_id, message_id, role, content, user_id, step, seen_head };
-  return { ...row, seq, at, ...(usage ? { usage: JSON.parse(usage) } : {}) };
+  const marks = stored.interrupted ? { interrupted: true as const } : {};
+  return { ...row, ...marks, seq, at, ...(usage ? { usage: JSON.parse(usage) } : {}) };
 }
 
-function toEventRow(stored: StoredEvent): TimelineRow {
+function toEventRow(stored: StoredEvent) {
   const { seq, at, turn_id, type, data } = stored;
   return { kind: "event", seq, at, turn_id, type, data: JSON.parse(data) } as EventRow & { seq: number; at: number };
 }
@@ -66,54 +69,110 @@ export function toCheckpointRow(stored: StoredCheckpoint): CheckpointRow & { seq
   };
 }
 
+/** The rows between `after` and `before`, both left out, in the order that is asked for. */
+export interface TimelineRange {
+  after?: number;
+  before?: number;
+  order?: "asc" | "desc";
+  /** Rows. */
+  limit?: number;
+  /** Bodies together; the first row is read whatever it weighs. */
+  maxBytes?: number;
+}
+
 export interface TimelinePage {
   rows: TimelineRow[];
   /** There is more after the last row. */
   more: boolean;
 }
 
-function queryPage(table: Table, key: SessionKey, after: number, cursor: string | null, limit: number | undefined) {
+/** A row whose message may still have its body in object storage. */
+export type StoredRow = { kind: "message"; seq: number; stored: StoredMessage } | Exclude<TimelineRow, ReadMessage>;
+
+export interface StoredPage {
+  rows: StoredRow[];
+  /** There is more after the last row. */
+  more: boolean;
+  bytes: number;
+}
+
+/** A collection compares its upper end as a prefix: the rows of `before` itself are above it. */
+function queryPage(table: Table, key: SessionKey, range: TimelineRange, cursor: string | null, limit?: number) {
+  const { after = 0, before = lastSeq, order = "asc" } = range;
   return rows(table)
     .collections.timeline({ tenant_id: key.tenant_id, session_id: key.session_id })
-    .between({ seq: after + 1 }, { seq: lastSeq })
-    .go({ cursor, consistent: true, limit });
+    .between({ seq: after + 1 }, { seq: before })
+    .go({ cursor, consistent: true, limit, order });
 }
 
-/** The log after `after`, in order: consistent reads, since a reader must never see a gap that is none. */
-export async function readTimeline(
-  deps: TimelineDeps,
-  key: SessionKey,
-  range: { after: number; limit?: number },
-): Promise<TimelinePage> {
-  const found: TimelineRow[] = [];
+type TablePage = Awaited<ReturnType<typeof queryPage>>;
+
+/** With its weight in an answer: a body in object storage is at least over the limit of one that is not. */
+interface Weighed {
+  row: StoredRow;
+  bytes: number;
+}
+
+const weigh = ({ data }: TablePage): Weighed[] => [
+  ...data.chatMessage.map((stored) => ({
+    row: { kind: "message" as const, seq: stored.seq, stored },
+    bytes: stored.body?.length ?? maxInlineBodyBytes,
+  })),
+  ...data.sessionEvent.map((stored) => ({ row: toEventRow(stored), bytes: stored.data.length })),
+  ...data.gitCheckpoint.map((stored) => ({ row: toCheckpointRow(stored), bytes: 0 })),
+];
+
+/** The first rows that weigh no more than `maxBytes` together, and at least one. */
+function cutAt(maxBytes: number, weighed: Weighed[]): Weighed[] {
+  let bytes = 0;
+  const end = weighed.findIndex((row, index) => {
+    bytes += row.bytes;
+    return index > 0 && bytes > maxBytes;
+  });
+  return end < 0 ? weighed : weighed.slice(0, end);
+}
+
+/** Consistent reads, since a reader must never see a gap that is none. */
+export async function readStored(table: Table, key: SessionKey, range: TimelineRange): Promise<StoredPage> {
+  const { after = 0, before = lastSeq, limit = Infinity, maxBytes = Infinity } = range;
+  if (after + 1 >= before) return { rows: [], more: false, bytes: 0 };
+  const found: Weighed[] = [];
   let cursor: string | null = null;
+  let bytes = 0;
   do {
-    const left = range.limit === undefined ? undefined : range.limit - found.length;
-    const page: Awaited<ReturnType<typeof queryPage>> = await queryPage(deps.table, key, range.after, cursor, left);
-    found.push(
-      ...(await Promise.all(page.data.chatMessage.map((stored) => toMessageRow(deps.objects, stored)))),
-      ...page.data.sessionEvent.map(toEventRow),
-      ...page.data.gitCheckpoint.map(toCheckpointRow),
-    );
+    const left = limit === Infinity ? undefined : limit - found.length;
+    const page: TablePage = await queryPage(table, key, range, cursor, left);
+    const read = weigh(page);
+    found.push(...read);
+    bytes += read.reduce((sum, row) => sum + row.bytes, 0);
     cursor = page.cursor;
-  } while (cursor && (range.limit === undefined || found.length < range.limit));
-  found.sort((a, b) => a.seq - b.seq);
-  return { rows: found, more: cursor !== null };
+  } while (cursor && found.length < limit && bytes < maxBytes);
+  const sign = range.order === "desc" ? -1 : 1;
+  const kept = cutAt(
+    maxBytes,
+    found.toSorted((one, other) => sign * (one.row.seq - other.row.seq)),
+  );
+  return {
+    rows: kept.map(({ row }) => row),
+    more: cursor !== null || kept.length < found.length,
+    bytes: kept.reduce((sum, row) => sum + row.bytes, 0),
+  };
 }
 
-/** The messages alone, in order. */
-export async function readMessages(
-  deps: TimelineDeps,
-  key: SessionKey,
-  page: { limit: number; after: number },
-): Promise<{ data: ReadMessage[]; more: boolean }> {
-  const { tenant_id, session_id } = key;
-  const found = await rows(deps.table)
-    .entities.chatMessage.query.timeline({ tenant_id, session_id })
-    .between({ seq: page.after + 1 }, { seq: lastSeq })
-    .go({ count: page.limit, consistent: true });
-  const data = await Promise.all(found.data.map((stored) => toMessageRow(deps.objects, stored)));
-  return { data, more: found.cursor !== null };
+/** Bodies that are fetched from object storage at the same time. */
+const bodiesAtOnce = 8;
+
+/** The same rows with their bodies. */
+export function loadRows(objects: Pick<Objects, "get">, stored: StoredRow[]): Promise<TimelineRow[]> {
+  return inParallel(stored, bodiesAtOnce, async (row) =>
+    row.kind === "message" ? toMessageRow(objects, row.stored) : row,
+  );
+}
+
+/** A part of the log, by default all of it in order. */
+export async function readTimeline(deps: TimelineDeps, key: SessionKey, range: TimelineRange): Promise<TimelinePage> {
+  const { rows: stored, more } = await readStored(deps.table, key, range);
+  return { rows: await loadRows(deps.objects, stored), more };
 }
 
 /** Puts bodies that do not fit an item into object storage. Runs before the commit; a loser's object is never named. */

@@ -1,5 +1,6 @@
 import { CreateTableCommand, waitUntilTableExists, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { platformTable } from "../../../infra/local/tables/server.ts";
+import { capacityContract } from "./contract-capacity.ts";
 import { conditionContract } from "./contract-conditions.ts";
 import { electroContract } from "./contract-electro.ts";
 import { itemContract } from "./contract-items.ts";
@@ -45,6 +46,7 @@ export function tablesContract(open: () => Promise<Endpoint>): void {
   describe("updates", () => updateContract(subject));
   describe("queries", () => queryContract(subject));
   describe("transactions", () => transactionContract(subject));
+  describe("request units", () => capacityContract(subject));
   describe("time to live", () => timeToLiveContract(subject));
   describe("ElectroDB", () => electroContract(subject));
 }
