@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import { ulid } from "ulid";
+import { ClientFrame, framePermissions, type ClientFrameType } from "../../../shared/protocol/client-frame.ts";
+import { Role, roleMay, Scope } from "../../../shared/protocol/permission.ts";
+import type { World } from "../../integration/documents/world.ts";
+import { people } from "../../support/people.ts";
+import { bearer, socketDriver, type Reply } from "../../support/socket-driver.ts";
+import { startTwoTenants, type TwoTenants } from "./world.ts";
+
+let tenants: TwoTenants;
+let sent = 0;
+beforeAll(async () => {
+  tenants = await startTwoTenants();
+});
+afterAll(async () => {
+  process.stdout.write(`frame matrix: ${sent} frames of ${frameTypes.length} types\n`);
+  await tenants.stop();
+});
+
+const frameTypes = ClientFrame.options.map((option) => option.shape.type.value);
+const driver = socketDriver(() => tenants.world.platform);
+const { join } = people(() => tenants.world.platform);
+
+interface About {
+  session_id: string;
+  turn_id: string;
+}
+
+/** What each frame says beside its type and id. A new frame does not compile until it is here. */
+const bodies: Record<ClientFrameType, (about: About) => Record<string, unknown>> = {
+  ping: () => ({}),
+  "session.subscribe": ({ session_id }) => ({ session_id, after: 0 }),
+  "session.unsubscribe": ({ session_id }) => ({ session_id }),
+  "message.send": ({ session_id }) => ({ session_id, content: "Tell me all" }),
+  "turn.interrupt": ({ session_id }) => ({ session_id }),
+  "queue.cancel": ({ session_id, turn_id }) => ({ session_id, turn_id }),
+  "queue.reorder": ({ session_id, turn_id }) => ({ session_id, turn_ids: [turn_id] }),
+};
+
+/** A session in which a prompt runs and another waits. */
+async function waitingIn(side: World): Promise<About> {
+  const session = await side.good("POST", "/sessions", { messages: { content: "Build a clock" } });
+  const path = `/sessions/${String(session["id"])}/messages`;
+  const { turn_id } = await side.good("POST", path, { content: "Make it red" });
+  return { session_id: String(session["id"]), turn_id: String(turn_id) };
+}
+
+async function say(connection: string, type: ClientFrameType, about: About): Promise<Reply | undefined> {
+  sent += 1;
+  return driver.say(connection, { type, request_id: randomUUID(), ...bodies[type](about) });
+}
+
+async function connected(): Promise<[name: string, connection: string, may: (type: ClientFrameType) => boolean][]> {
+  const { attacker } = tenants;
+  const users = await Promise.all(
+    Role.options.map(async (role) => {
+      const connection = await driver.userConnection(await join(attacker.owner, role));
+      return [role, connection, (type: ClientFrameType) => roleMay(role, framePermissions[type])] as const;
+    }),
+  );
+  const keys = await Promise.all(
+    Scope.options.map(async (scope) => {
+      const made = await attacker.good("POST", "/api-keys", { name: scope, scopes: [scope] });
+      const { connectionId } = await driver.connect(bearer(String(made["key"])));
+      return [`a key for ${scope}`, connectionId, (type: ClientFrameType) => framePermissions[type] === scope] as const;
+    }),
+  );
+  return [...users, ...keys].map(([name, connection, may]) => [name, connection, may]);
+}
+
+describe.each(frameTypes)("%s", (type) => {
+  it("takes those who may, and nobody else", async () => {
+    for (const [name, connection, may] of await connected()) {
+      const reply = await say(connection, type, await waitingIn(tenants.attacker));
+      expect([name, reply?.error?.code]).toEqual([name, may(type) ? undefined : "forbidden"]);
+    }
+  });
+
+  it("knows nothing of another tenant, whoever asks", async () => {
+    const foreign = await waitingIn(tenants.victim);
+    const sockets = await connected();
+    for (const [name, connection, may] of sockets) {
+      const sentBefore = driver.posted(connection).length;
+      let reply: Reply | undefined;
+      const writes = await tenants.writesOf(async () => {
+        reply = await say(connection, type, foreign);
+      });
+      expect(writes.filter((write) => write.includes(tenants.victim.owner.tenant.id))).toEqual([]);
+      expect(driver.posted(connection).slice(sentBefore)).toHaveLength(1);
+      const unknown = await say(connection, type, { session_id: randomUUID(), turn_id: `trn_${ulid()}` });
+      expect([name, reply?.error]).toEqual([name, unknown?.error]);
+      const isAboutSession = "session_id" in bodies[type](foreign);
+      const isSilent = !isAboutSession || type === "session.unsubscribe";
+      if (may(type) && !isSilent) expect([name, reply?.error?.code]).toEqual([name, "not_found"]);
+    }
+  });
+
+  it("takes nothing from a sandbox", async () => {
+    const about = await waitingIn(tenants.attacker);
+    const connection = await driver.sandboxConnection(tenants.attacker.owner.tenant.id, about.session_id, 1);
+    expect((await say(connection, type, about))?.error?.code).toBe("forbidden");
+  });
+});
+
+it("what the victim's session says reaches no socket of another tenant", async () => {
+  const sockets = await connected();
+  const about = await waitingIn(tenants.victim);
+  for (const [, connection] of sockets) await say(connection, "session.subscribe", about);
+  const before = sockets.map(([, connection]) => driver.posted(connection).length);
+  await tenants.victim.good("POST", `/sessions/${about.session_id}/messages`, { content: "a secret" });
+  expect(sockets.map(([, connection]) => driver.posted(connection).length)).toEqual(before);
+});
