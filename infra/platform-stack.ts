@@ -6,8 +6,11 @@ import { DataTable } from "./constructs/data-table.ts";
 import { DeadLetterAlarm } from "./constructs/dead-letter-alarm.ts";
 import { httpFunctions, socketFunctions } from "./constructs/edge-functions.ts";
 import { OneFunctionApi } from "./constructs/http-api.ts";
+import { keyRotation } from "./constructs/key-rotation.ts";
+import { JobQueue, jobsFunction } from "./constructs/jobs.ts";
 import { Network } from "./constructs/network.ts";
 import { ObjectsBucket } from "./constructs/objects-bucket.ts";
+import { Outbound, outboundFunctions } from "./constructs/outbound.ts";
 import type { Platform } from "./constructs/platform.ts";
 import { PlatformSecrets } from "./constructs/platform-secrets.ts";
 import { PreviewDomain } from "./constructs/preview-domain.ts";
@@ -50,6 +53,8 @@ export class PlatformStack extends Stack {
     const queue = new WorkQueue(this, "WorkQueue", { consumerTimeout: turnTimeout, deadLetterTimeout });
     new DeadLetterAlarm(this, "DeadLetterAlarm", { deadLetters: queue.deadLetters, topicArn: config.alarmTopicArn });
 
+    const outbound = new Outbound(this, "OutboundEvents", { stage: config.stage, retain });
+
     const { api, sockets, previewApi } = this.createApis(config, logs);
     const network = new Network(this, "Network", { previewPort });
     const task = new SandboxTask(this, "SandboxTask", {
@@ -64,7 +69,8 @@ export class PlatformStack extends Stack {
 
     const settings = { ...logs, stage: config.stage, version: props.version, codeDirectory };
     const previewOrigin = this.previewOrigin(config, previewApi);
-    const stateful = { table, queue, bucket, secrets };
+    const jobs = new JobQueue(this, "JobQueue");
+    const stateful = { table, queue, outbound, jobs, bucket, secrets };
     const platform = { config, settings, ...stateful, api, sockets, network, task, previewApi, previewOrigin };
     this.run(platform);
     this.output(platform);
@@ -95,6 +101,7 @@ export class PlatformStack extends Stack {
     const { connect, disconnect, frames, sandbox } = socketFunctions(this, platform);
     const { turn, deadLetters, sweeper, containerEvents } = workerFunctions(this, platform);
     const { front } = previewFunctions(this, platform);
+    const { worker } = outboundFunctions(this, platform);
 
     api.deliverTo(http);
     sockets.route("Connect", connect, ["$connect"], "$connect");
@@ -103,6 +110,9 @@ export class PlatformStack extends Stack {
     sockets.route("Frames", frames, ["$default"], "$default");
     queue.deliverTo(turn, config.turnConcurrency);
     queue.deliverDeadLettersTo(deadLetters);
+    platform.outbound.deliverTo(worker, config.outboundConcurrency);
+    platform.jobs.deliverTo(jobsFunction(this, platform));
+    keyRotation(this, platform);
     new SweeperSchedule(this, "SweeperSchedule", { sweeper });
     new TaskStateRule(this, "TaskStateRule", { cluster: task.cluster, listener: containerEvents });
     previewApi.deliverTo(front);
@@ -116,7 +126,7 @@ export class PlatformStack extends Stack {
     return `https://${domain}`;
   }
 
-  private output({ api, sockets, previewApi, table, bucket, queue, secrets }: Platform): void {
+  private output({ api, sockets, previewApi, table, bucket, queue, secrets, outbound }: Platform): void {
     const values = {
       HttpApiUrl: api.apiEndpoint,
       WebSocketUrl: sockets.url,
@@ -124,6 +134,7 @@ export class PlatformStack extends Stack {
       TableName: table.table.tableName,
       BucketName: bucket.bucket.bucketName,
       WorkQueueUrl: queue.queue.queueUrl,
+      EventBusName: outbound.bus.eventBusName,
       ModelSecretName: secrets.model.secretName,
     };
     for (const [name, value] of Object.entries(values)) new CfnOutput(this, name, { value });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Node } from "constructs";
-import type { GitHost } from "../shared/config/env.ts";
+import { type GitHost, OidcProvider, PlanName, Registration, type RequestLimit } from "../shared/config/env.ts";
 import type { Throttle } from "./constructs/http-api.ts";
 import type { SandboxSize } from "./constructs/sandbox-task.ts";
 
@@ -24,12 +24,24 @@ export interface StageConfig {
   /** Origins of web consoles: for CORS, and for WebSockets opened by browsers. */
   readonly allowedOrigins: readonly string[];
   readonly gitHosts: readonly GitHost[];
+  /** `open`: anybody may register a tenant. `invite_only`: nobody, so register your own before you close it. */
+  readonly registration: Registration;
+  /** OpenID providers whose ID tokens sign people in. */
+  readonly oidc: readonly OidcProvider[];
   readonly turnModel: string;
   readonly namingModel: string;
   readonly preview: PreviewOrigin;
   /** Steps that run at the same time, over all tenants (2 to 1000). */
   readonly turnConcurrency: number;
+  /** Sessions published and webhooks called at the same time, over all tenants (2 to 1000). */
+  readonly outboundConcurrency: number;
+  /** Webhooks may be http, on loopback and on private networks: only where every tenant is the machine's owner. */
+  readonly privateWebhooks: boolean;
   readonly throttle: Throttle;
+  /** The plan of every tenant that was given none: `shared/config/plans.ts`. */
+  readonly defaultPlan: PlanName;
+  /** What one address may ask of public routes; null is unlimited. */
+  readonly publicRequests: RequestLimit | null;
   readonly sandbox: SandboxSize;
   /** SNS topic that alarms are sent to. */
   readonly alarmTopicArn: string | null;
@@ -47,6 +59,8 @@ const deployed = {
   gitHosts: publicHosts,
   turnModel: "claude-sonnet-5-5",
   namingModel: "claude-haiku-5-5",
+  registration: "open",
+  oidc: [],
   preview: { kind: "none" },
   alarmTopicArn: null,
 } as const;
@@ -62,7 +76,11 @@ const configs: Record<Stage, (setting: Setting) => StageConfig> = {
     ...(process.env["ANTHROPIC_API_KEY"] ? {} : { turnModel: "rehearsal", namingModel: "rehearsal" }),
     preview: { kind: "api" },
     turnConcurrency: 10,
+    outboundConcurrency: 10,
+    privateWebhooks: true,
     throttle: { rateLimit: 1000, burstLimit: 2000 },
+    defaultPlan: "unlimited",
+    publicRequests: null,
     sandbox: { cpu: 1024, memoryMiB: 2048, toolboxMemoryMiB: 1536 },
   }),
   dev: () => ({
@@ -72,7 +90,11 @@ const configs: Record<Stage, (setting: Setting) => StageConfig> = {
     logRetention: RetentionDays.TWO_WEEKS,
     allowedOrigins: ["http://localhost:4100"],
     turnConcurrency: 20,
+    outboundConcurrency: 20,
+    privateWebhooks: false,
     throttle: { rateLimit: 100, burstLimit: 200 },
+    defaultPlan: "unlimited",
+    publicRequests: { perMinute: 300, burst: 150 },
     sandbox: { cpu: 1024, memoryMiB: 2048, toolboxMemoryMiB: 1536 },
   }),
   prod: () => ({
@@ -82,7 +104,11 @@ const configs: Record<Stage, (setting: Setting) => StageConfig> = {
     logRetention: RetentionDays.THREE_MONTHS,
     allowedOrigins: [],
     turnConcurrency: 200,
+    outboundConcurrency: 200,
+    privateWebhooks: false,
     throttle: { rateLimit: 1000, burstLimit: 2000 },
+    defaultPlan: "trial",
+    publicRequests: { perMinute: 300, burst: 150 },
     sandbox: { cpu: 1024, memoryMiB: 4096, toolboxMemoryMiB: 3328 },
   }),
 };
@@ -92,7 +118,8 @@ type Setting = (name: string) => string | undefined;
 
 /**
  * The stage named by `-c stage=` (default `dev`), with what an account sets by context: `model`, `allowedOrigins`
- * (separated by commas), `previewDomain` with `previewCertificateArn`, `alarmTopicArn`; on `local` also `gitHostOrigin`.
+ * (separated by commas), `defaultPlan`, `registration`, `oidc` (a JSON list), `previewDomain` with `previewCertificateArn`, `alarmTopicArn`; on `local` also
+ * `gitHostOrigin`.
  */
 export function readStageConfig(node: Node): StageConfig {
   const setting: Setting = (name) => {
@@ -108,6 +135,9 @@ export function readStageConfig(node: Node): StageConfig {
     namingModel: setting("namingModel") ?? config.namingModel,
     allowedOrigins: setting("allowedOrigins")?.split(",") ?? config.allowedOrigins,
     preview: previewDomain(setting) ?? config.preview,
+    defaultPlan: planOf(setting("defaultPlan")) ?? config.defaultPlan,
+    registration: registrationOf(setting("registration")) ?? config.registration,
+    oidc: oidcOf(node.tryGetContext("oidc")) ?? config.oidc,
     alarmTopicArn: setting("alarmTopicArn") ?? config.alarmTopicArn,
   };
 }
@@ -130,6 +160,27 @@ function readJson(path: string): unknown {
 
 function isStage(value: string): value is Stage {
   return stages.some((stage) => stage === value);
+}
+
+function planOf(name: string | undefined): PlanName | undefined {
+  const plan = PlanName.options.find((known) => known === name);
+  if (name !== undefined && !plan) throw new Error(`unknown plan "${name}": one of ${PlanName.options.join(", ")}`);
+  return plan;
+}
+
+function registrationOf(name: string | undefined): Registration | undefined {
+  const registration = Registration.options.find((known) => known === name);
+  if (name !== undefined && !registration) throw new Error(`registration is one of ${Registration.options.join(", ")}`);
+  return registration;
+}
+
+/** A list in cdk.json, or its JSON on the command line. */
+function oidcOf(value: unknown): OidcProvider[] | undefined {
+  if (value === undefined || value === "") return undefined;
+  const providers = OidcProvider.array().safeParse(typeof value === "string" ? JSON.parse(value) : value);
+  if (providers.success) return providers.data;
+  const paths = providers.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  throw new Error(`oidc is not a list of providers: ${paths.join("; ")}`);
 }
 
 function previewDomain(setting: Setting): PreviewOrigin | undefined {

@@ -38,8 +38,12 @@ export const functionEntries = {
   Naming: "functions/naming/handler.ts",
   Sweeper: "functions/sweeper/handler.ts",
   ContainerEvents: "functions/container-events/handler.ts",
+  Jobs: "functions/jobs/handler.ts",
+  KeyRotation: "functions/key-rotation/handler.ts",
   PreviewFront: "functions/preview/front.ts",
   PreviewRelay: "functions/preview/relay.ts",
+  Outbound: "functions/outbound/outbound.ts",
+  Courier: "functions/outbound/courier.ts",
 } as const;
 
 const sandboxEntries = {
@@ -66,6 +70,8 @@ const defaultLimitBytes = 700 * KB;
 const limitsBytes: BundleSizes = {
   "functions/Connect/index.mjs": 400 * KB,
   "functions/Turn/index.mjs": 1331 * KB,
+  // Nobody waits for a job to start.
+  "functions/Jobs/index.mjs": 800 * KB,
   // A container starts in seconds whatever these weigh.
   "sandbox/supervisor.mjs": 3 * KB * KB,
   "sandbox/toolbox.mjs": 3 * KB * KB,

@@ -8,7 +8,7 @@ import type { TokenAnswer } from "../shared/protocol/account.ts";
 import type { Checkpoint } from "../shared/protocol/checkpoint.ts";
 import type { OpenPreviewAnswer } from "../shared/protocol/preview.ts";
 import type { Session } from "../shared/protocol/session.ts";
-import type { SessionUsage } from "../shared/protocol/usage.ts";
+import type { UsageAnswer } from "../shared/protocol/usage.ts";
 import type * as z from "zod";
 import { showBranch } from "./demo/checkpoint.ts";
 import { ApiClient, type ApiSocket } from "./demo/client.ts";
@@ -100,8 +100,9 @@ async function showPreview(api: ApiClient, socket: ApiSocket, session: Session):
 
 async function showUsage(api: ApiClient, session: Session): Promise<void> {
   stage("Usage");
-  const usage = await api.call<z.infer<typeof SessionUsage>>("GET", `/sessions/${session.id}/usage`);
-  const { model_calls, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_micro_usd } = usage;
+  const usage = await api.call<UsageAnswer>("GET", `/sessions/${session.id}/usage`);
+  const { model_calls, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_micro_usd } =
+    usage.total;
   const cost = cost_micro_usd === null ? "no price is known for this model" : `$${(cost_micro_usd / 1e6).toFixed(6)}`;
   say(
     `  ${model_calls} model calls: ${input_tokens} in, ${output_tokens} out, ${cache_read_tokens} read from the cache, ${cache_write_tokens} written to it; ${cost}`,

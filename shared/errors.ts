@@ -29,6 +29,7 @@ const meanings: Record<ErrorCode, ErrorMeaning> = {
   url_not_allowed: { status: 422, title: "This address may not be called", retryable: false },
   unknown_frame: { status: 400, title: "Unknown frame type", retryable: false },
   queue_full: { status: 409, title: "Too many prompts wait in this session", retryable: true },
+  identity_provider_unavailable: { status: 503, title: "The identity provider did not answer", retryable: true },
   repo_not_found: { status: 422, title: "The repository does not exist or is private", retryable: false },
   repo_unreachable: { status: 422, title: "The repository's host did not answer", retryable: true },
   repo_not_allowed: { status: 422, title: "The repository's host is not allowed here", retryable: false },
@@ -38,6 +39,7 @@ const meanings: Record<ErrorCode, ErrorMeaning> = {
   model_rejected: { status: 422, title: "The model refused the request", retryable: false },
   model_output_limit: { status: 422, title: "The answer reached its length limit", retryable: false },
   context_full: { status: 422, title: "The conversation no longer fits the model", retryable: false },
+  price_unknown: { status: 422, title: "Money is limited, but the model's price is unknown", retryable: false },
   busy: { status: 503, title: "Too much contention, try again", retryable: true },
   internal: { status: 500, title: "Something went wrong on our side", retryable: true },
 };

@@ -1,6 +1,12 @@
+import type { IdentityDeps } from "../../shared/domain/account/identity.ts";
 import type { PreviewDeps } from "../../shared/domain/preview/preview.ts";
 import type { HistoryDeps } from "../../shared/domain/session/history.ts";
-import type { SessionDeps } from "../../shared/domain/session/session.ts";
+import type { ConfigDeps } from "../../shared/domain/session/change.ts";
+import type { SessionDeps } from "../../shared/domain/session/create.ts";
+import type { DeleteDeps } from "../../shared/domain/session/remove.ts";
+import type { WebhookDeps } from "../../shared/domain/webhook/webhook.ts";
+import type { Sockets } from "../../shared/ports/sockets.ts";
+import type { Plans } from "../../shared/ports/plans.ts";
 import type {
   BootSecrets,
   PublishedSigner,
@@ -12,12 +18,19 @@ import type { HttpKitDeps } from "../kit/http.ts";
 import { routesOver } from "../kit/route.ts";
 
 /** Everything that the HTTP routes work with. */
-export interface HttpDeps extends HttpKitDeps, SessionDeps, HistoryDeps, PreviewDeps {
+export interface HttpDeps extends HttpKitDeps, SessionDeps, HistoryDeps, PreviewDeps, WebhookDeps {
   table: SessionDeps["table"];
   clock: SessionDeps["clock"];
+  ids: SessionDeps["ids"];
+  jobs: DeleteDeps["jobs"];
+  networkPolicies: ConfigDeps["networkPolicies"];
   log: SessionDeps["log"];
-  objects: SessionDeps["objects"];
+  objects: HistoryDeps["objects"];
+  sockets: Sockets;
   cursors: SessionDeps["cursors"];
+  plans: Plans;
+  registration: IdentityDeps["registration"];
+  identityProviders: IdentityDeps["identityProviders"];
   verifier: TokenVerifier;
   userTokens: UserTokens & PublishedSigner;
   sandboxTokens: SandboxTokens;

@@ -1,7 +1,9 @@
 import { readEnvironment } from "../../shared/config/env.ts";
+import { plansOf } from "../../shared/config/plans.ts";
 import type { ClientFrameDeps } from "../websocket/client-frames.ts";
 import { liveSessions } from "./parts.ts";
 
 export function liveFrames(): ClientFrameDeps {
-  return liveSessions("frames", readEnvironment("frames", process.env));
+  const env = readEnvironment("frames", process.env);
+  return { ...liveSessions("frames", env), plans: plansOf(env) };
 }

@@ -1,28 +1,38 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { gcmAnswerSeal } from "../../shared/adapters/answer-seal.ts";
 import { signedCursors } from "../../shared/adapters/cursors-signed.ts";
 import { derivedBootSecrets } from "../../shared/adapters/derived-keys.ts";
 import { httpGitHosts } from "../../shared/adapters/git-hosts-http.ts";
 import { LambdaNaming } from "../../shared/adapters/naming-lambda.ts";
 import { hmacPreviewCapabilities } from "../../shared/adapters/preview-capabilities.ts";
+import { oidcProviders } from "../../shared/adapters/oidc-providers.ts";
+import { gcmSecretBox } from "../../shared/adapters/secret-box-gcm.ts";
 import { secretReader } from "../../shared/adapters/secrets.ts";
 import { dynamoPublicKeys } from "../../shared/adapters/signing-keys-dynamodb.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
 import { joseSandboxTokens, joseUserTokens, joseVerifier } from "../../shared/adapters/tokens-jose.ts";
+import { webhookAddresses } from "../../shared/adapters/webhook-sender-http.ts";
 import { fallbackNames, uniqueBranch } from "../../shared/agent/names.ts";
 import { type Environment, readEnvironment } from "../../shared/config/env.ts";
+import { plansOf } from "../../shared/config/plans.ts";
+import { ecsNetworkPolicies } from "../../shared/config/sandbox.ts";
+import { limitRequests } from "../../shared/domain/quota/requests.ts";
+import { authenticate } from "../../shared/domain/account/authenticate.ts";
+import { findApiKey } from "../../shared/domain/api-key/api-key.ts";
 import { publishedKeys } from "../../shared/domain/connection/signing-key.ts";
 import type { HttpDeps } from "../http/deps.ts";
-import { liveSessions } from "./parts.ts";
+import { liveJobQueue, liveSessions } from "./parts.ts";
 
 function liveSecrets(env: Environment<"http">) {
   const secrets = secretReader(new SecretsManagerClient({}), systemClock);
   return {
-    user: () => secrets.text(env.USER_SECRET_ID),
-    sandbox: () => secrets.text(env.SANDBOX_SECRET_ID),
-    preview: () => secrets.text(env.PREVIEW_SECRET_ID),
-    git: () => secrets.text(env.GIT_SECRET_ID),
+    user: secrets.rotated(env.USER_SECRET_ID),
+    sandbox: secrets.rotated(env.SANDBOX_SECRET_ID),
+    preview: secrets.rotated(env.PREVIEW_SECRET_ID),
+    git: secrets.rotated(env.GIT_SECRET_ID),
+    webhook: secrets.rotated(env.WEBHOOK_SECRET_ID),
   };
 }
 
@@ -34,18 +44,31 @@ export function liveHttp(): HttpDeps {
   const { table, clock } = sessions;
   const secrets = liveSecrets(env);
   const signing = { issuer: env.TOKEN_ISSUER, clock, published: publishedKeys({ table, clock }) };
+  const plans = plansOf(env);
+  const verifier = joseVerifier({ issuer: env.TOKEN_ISSUER, clock, keys: dynamoPublicKeys(dynamo, env.TABLE_NAME) });
+  const apiKeys = { find: (text: string) => findApiKey({ table, clock }, text) };
   return {
     ...sessions,
+    plans,
+    limit: (caller) => limitRequests({ table, clock, plans }, caller),
     cursors: signedCursors(secrets.user),
+    seal: gcmAnswerSeal(secrets.user),
     naming: new LambdaNaming({ client: new LambdaClient({}), functionName: env.NAMING_FUNCTION }),
-    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: secrets.git }),
+    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: secrets.git.signing }),
+    jobs: liveJobQueue(env.JOB_QUEUE_URL),
+    networkPolicies: ecsNetworkPolicies,
     fallbackNames,
     uniqueBranch,
     capabilities: hmacPreviewCapabilities(secrets.preview),
     previewOrigin: env.PREVIEW_ORIGIN,
-    verifier: joseVerifier({ issuer: env.TOKEN_ISSUER, clock, keys: dynamoPublicKeys(dynamo, env.TABLE_NAME) }),
-    userTokens: joseUserTokens({ ...signing, secret: secrets.user }),
-    sandboxTokens: joseSandboxTokens({ ...signing, secret: secrets.sandbox }),
+    secretBox: gcmSecretBox(secrets.webhook),
+    webhookAddresses: webhookAddresses({ allowPrivate: env.PRIVATE_WEBHOOKS }),
+    verifier,
+    authenticate: (bearer) => authenticate({ table, verifier, apiKeys }, bearer),
+    registration: env.REGISTRATION,
+    identityProviders: oidcProviders({ providers: env.OIDC_PROVIDERS, clock }),
+    userTokens: joseUserTokens({ ...signing, secret: secrets.user.signing }),
+    sandboxTokens: joseSandboxTokens({ ...signing, secret: secrets.sandbox.signing }),
     bootSecrets: derivedBootSecrets(secrets.sandbox),
     facts: { version: env.VERSION, websocketUrl: env.WEBSOCKET_URL, model: env.TURN_MODEL },
   };

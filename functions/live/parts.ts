@@ -3,15 +3,19 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { sqsJobQueue } from "../../shared/adapters/job-queue-sqs.ts";
 import { s3Objects } from "../../shared/adapters/objects-s3.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
 import { apiGatewaySockets } from "../../shared/adapters/sockets-api-gateway.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
+import { sqsOutboundQueue } from "../../shared/adapters/outbound-queue-sqs.ts";
 import { sqsWorkQueue } from "../../shared/adapters/work-queue-sqs.ts";
 import type { Table } from "../../shared/data/service.ts";
 import { jsonLog } from "../../shared/log.ts";
+import type { JobQueue } from "../../shared/ports/job-queue.ts";
 import type { Log } from "../../shared/ports/log.ts";
 import type { Objects } from "../../shared/ports/objects.ts";
+import type { OutboundQueue } from "../../shared/ports/outbound-queue.ts";
 import type { Sockets } from "../../shared/ports/sockets.ts";
 import type { WorkQueue } from "../../shared/ports/work-queue.ts";
 
@@ -29,6 +33,14 @@ export function liveQueue(url: string): WorkQueue {
   return sqsWorkQueue(new SQSClient({}), url);
 }
 
+export function liveOutboundQueue(url: string): OutboundQueue {
+  return sqsOutboundQueue(new SQSClient({}), url);
+}
+
+export function liveJobQueue(url: string): JobQueue {
+  return sqsJobQueue(new SQSClient({}), url);
+}
+
 export function liveSockets(endpoint: string, log: Log): Sockets {
   return apiGatewaySockets(new ApiGatewayManagementApiClient({ endpoint }), log);
 }
@@ -40,7 +52,13 @@ export function liveObjects(bucket: string): Objects {
 /** What every process needs that moves sessions along. */
 export function liveSessions(
   process: string,
-  env: { TABLE_NAME: string; BUCKET_NAME: string; CONNECTIONS_URL: string; WORK_QUEUE_URL: string },
+  env: {
+    TABLE_NAME: string;
+    BUCKET_NAME: string;
+    CONNECTIONS_URL: string;
+    WORK_QUEUE_URL: string;
+    OUTBOUND_QUEUE_URL: string;
+  },
   dynamo?: DynamoDBClient,
 ) {
   const log = liveLog(process);
@@ -49,6 +67,7 @@ export function liveSessions(
     objects: liveObjects(env.BUCKET_NAME),
     sockets: liveSockets(env.CONNECTIONS_URL, log),
     queue: liveQueue(env.WORK_QUEUE_URL),
+    outbound: liveOutboundQueue(env.OUTBOUND_QUEUE_URL),
     clock: systemClock,
     ids: randomIds,
     log,

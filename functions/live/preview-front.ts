@@ -14,7 +14,7 @@ export function livePreviewFront(): FrontDeps {
   return {
     table: liveTable(env.TABLE_NAME),
     clock: systemClock,
-    capabilities: hmacPreviewCapabilities(() => secrets.text(env.PREVIEW_SECRET_ID)),
+    capabilities: hmacPreviewCapabilities(secrets.rotated(env.PREVIEW_SECRET_ID)),
     previewOrigin: env.PREVIEW_ORIGIN,
     relay: lambdaPreviewRelay(new LambdaClient({}), env.PREVIEW_RELAY_FUNCTION),
     log: liveLog("preview-front"),

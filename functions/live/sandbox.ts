@@ -14,9 +14,9 @@ export function liveSandbox(): SandboxFrameDeps {
   const secrets = secretReader(new SecretsManagerClient({}), clock);
   return {
     ...sessions,
-    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock, secret: () => secrets.text(env.GIT_SECRET_ID) }),
+    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock, secret: secrets.rotated(env.GIT_SECRET_ID).signing }),
     sandboxTokens: joseSandboxTokens({
-      secret: () => secrets.text(env.SANDBOX_SECRET_ID),
+      secret: secrets.rotated(env.SANDBOX_SECRET_ID).signing,
       issuer: env.TOKEN_ISSUER,
       clock,
       published: publishedKeys({ table, clock }),

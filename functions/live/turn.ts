@@ -11,12 +11,13 @@ import { systemPrompt } from "../../shared/agent/system-prompt.ts";
 import { agentTools } from "../../shared/agent/tools.ts";
 import { readEnvironment } from "../../shared/config/env.ts";
 import { costMicroUsd } from "../../shared/config/models.ts";
+import { plansOf } from "../../shared/config/plans.ts";
 import { liveSessions } from "./parts.ts";
 
 export function liveTurn(): StepDeps {
   const env = readEnvironment("turn", process.env);
   const secrets = secretReader(new SecretsManagerClient({}), systemClock);
-  const boot = derivedBootSecrets(() => secrets.text(env.SANDBOX_SECRET_ID));
+  const boot = derivedBootSecrets(secrets.rotated(env.SANDBOX_SECRET_ID));
   return {
     ...liveSessions("turn", env),
     model: new AnthropicModel({ apiKey: modelKey(secrets, env.MODEL_SECRET_ID) }),
@@ -24,6 +25,7 @@ export function liveTurn(): StepDeps {
     system: systemPrompt,
     tools: agentTools,
     price: costMicroUsd,
+    plans: plansOf(env),
     provider: ecsSandboxProvider({
       client: new ECSClient({}),
       cluster: env.CLUSTER,
@@ -32,6 +34,10 @@ export function liveTurn(): StepDeps {
       securityGroup: env.SECURITY_GROUP,
     }),
     bootSecret: (sessionId, epoch) => boot.derive(sessionId, epoch),
-    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: () => secrets.text(env.GIT_SECRET_ID) }),
+    gitHosts: httpGitHosts({
+      hosts: env.GIT_HOSTS,
+      clock: systemClock,
+      secret: secrets.rotated(env.GIT_SECRET_ID).signing,
+    }),
   };
 }

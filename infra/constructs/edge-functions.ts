@@ -5,7 +5,7 @@ import type { Platform } from "./platform.ts";
 
 /** Who calls over HTTP. */
 export function httpFunctions(scope: Construct, platform: Platform) {
-  const { settings, config, table, queue, bucket, sockets, secrets } = platform;
+  const { settings, config, table, queue, outbound, bucket, sockets, secrets } = platform;
   const naming = new NodeFunction(scope, "Naming", {
     process: "naming",
     settings,
@@ -22,6 +22,9 @@ export function httpFunctions(scope: Construct, platform: Platform) {
     uses: [
       table.forReadingAndWriting(),
       queue.forSending(),
+      outbound.forSending(),
+      outbound.forSealing(),
+      platform.jobs.forSending(),
       bucket.forReadingAndWriting(),
       sockets.forPosting(),
       secrets.forReadingUser(),
@@ -36,6 +39,11 @@ export function httpFunctions(scope: Construct, platform: Platform) {
       PREVIEW_ORIGIN: platform.previewOrigin,
       WEBSOCKET_URL: sockets.url,
       TURN_MODEL: config.turnModel,
+      PRIVATE_WEBHOOKS: String(config.privateWebhooks),
+      REGISTRATION: config.registration,
+      OIDC_PROVIDERS: JSON.stringify(config.oidc),
+      DEFAULT_PLAN: config.defaultPlan,
+      PUBLIC_REQUESTS: JSON.stringify(config.publicRequests),
       ALLOWED_ORIGINS: JSON.stringify(config.allowedOrigins),
     },
   });
@@ -44,14 +52,18 @@ export function httpFunctions(scope: Construct, platform: Platform) {
 
 /** Who holds a WebSocket: one function per trust boundary. */
 export function socketFunctions(scope: Construct, platform: Platform) {
-  const { settings, config, table, queue, bucket, sockets, secrets } = platform;
+  const { settings, config, table, queue, outbound, bucket, sockets, secrets } = platform;
   const connect = new NodeFunction(scope, "Connect", {
     process: "connect",
     settings,
     timeout: Duration.seconds(10),
     memoryMiB: 512,
     uses: [table.forReadingAndWriting()],
-    environment: { TOKEN_ISSUER: platform.api.apiEndpoint, ALLOWED_ORIGINS: JSON.stringify(config.allowedOrigins) },
+    environment: {
+      TOKEN_ISSUER: platform.api.apiEndpoint,
+      DEFAULT_PLAN: config.defaultPlan,
+      ALLOWED_ORIGINS: JSON.stringify(config.allowedOrigins),
+    },
   });
   const disconnect = new NodeFunction(scope, "Disconnect", {
     process: "disconnect",
@@ -66,8 +78,14 @@ export function socketFunctions(scope: Construct, platform: Platform) {
     settings,
     timeout: Duration.seconds(29),
     memoryMiB: 1024,
-    uses: [table.forReadingAndWriting(), queue.forSending(), sockets.forPosting(), bucket.forReadingAndWriting()],
-    environment: {},
+    uses: [
+      table.forReadingAndWriting(),
+      queue.forSending(),
+      outbound.forSending(),
+      sockets.forPosting(),
+      bucket.forReadingAndWriting(),
+    ],
+    environment: { DEFAULT_PLAN: config.defaultPlan },
   });
   const sandbox = new NodeFunction(scope, "Sandbox", {
     process: "sandbox",
@@ -77,6 +95,7 @@ export function socketFunctions(scope: Construct, platform: Platform) {
     uses: [
       table.forReadingAndWriting(),
       queue.forSending(),
+      outbound.forSending(),
       sockets.forPosting(),
       bucket.forReadingAndWriting(),
       secrets.forReadingSandbox(),

@@ -1,9 +1,11 @@
 import type { StageConfig } from "../stage-config.ts";
 import type { DataTable } from "./data-table.ts";
 import type { OneFunctionApi } from "./http-api.ts";
+import type { JobQueue } from "./jobs.ts";
 import type { Network } from "./network.ts";
 import type { FunctionSettings } from "./node-function.ts";
 import type { ObjectsBucket } from "./objects-bucket.ts";
+import type { Outbound } from "./outbound.ts";
 import type { PlatformSecrets } from "./platform-secrets.ts";
 import type { SandboxTask } from "./sandbox-task.ts";
 import type { FrameApi } from "./websocket-api.ts";
@@ -15,6 +17,8 @@ export interface Platform {
   readonly settings: FunctionSettings;
   readonly table: DataTable;
   readonly queue: WorkQueue;
+  readonly outbound: Outbound;
+  readonly jobs: JobQueue;
   readonly bucket: ObjectsBucket;
   readonly secrets: PlatformSecrets;
   readonly api: OneFunctionApi;

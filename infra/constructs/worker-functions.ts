@@ -10,7 +10,7 @@ export const deadLetterTimeout = Duration.minutes(1);
 
 /** What runs for no caller. */
 export function workerFunctions(scope: Construct, platform: Platform) {
-  const { settings, config, table, queue, bucket, sockets, secrets, task } = platform;
+  const { settings, config, table, queue, outbound, bucket, sockets, secrets, task } = platform;
   const turn = new NodeFunction(scope, "Turn", {
     process: "turn",
     settings,
@@ -19,6 +19,7 @@ export function workerFunctions(scope: Construct, platform: Platform) {
     uses: [
       table.forReadingAndWriting(),
       queue.forSending(),
+      outbound.forSending(),
       bucket.forReadingAndWriting(),
       sockets.forPosting(),
       secrets.forReadingSandbox(),
@@ -26,7 +27,11 @@ export function workerFunctions(scope: Construct, platform: Platform) {
       secrets.forReadingGit(),
       task.forLaunching(),
     ],
-    environment: { GIT_HOSTS: JSON.stringify(config.gitHosts), TURN_MODEL: config.turnModel },
+    environment: {
+      GIT_HOSTS: JSON.stringify(config.gitHosts),
+      TURN_MODEL: config.turnModel,
+      DEFAULT_PLAN: config.defaultPlan,
+    },
     // A turn is a chain of steps through the queue; the worker caps its hops itself.
     recursiveLoop: RecursiveLoop.ALLOW,
   });
@@ -43,7 +48,7 @@ export function workerFunctions(scope: Construct, platform: Platform) {
     settings,
     timeout: Duration.seconds(50),
     memoryMiB: 512,
-    uses: [table.forReadingAndWriting(), queue.forSending()],
+    uses: [table.forReadingAndWriting(), queue.forSending(), outbound.forSending(), platform.jobs.forSending()],
     environment: {},
   });
   const containerEvents = new NodeFunction(scope, "ContainerEvents", {
@@ -51,7 +56,13 @@ export function workerFunctions(scope: Construct, platform: Platform) {
     settings,
     timeout: Duration.seconds(30),
     memoryMiB: 512,
-    uses: [table.forReadingAndWriting(), queue.forSending(), sockets.forPosting(), bucket.forReadingAndWriting()],
+    uses: [
+      table.forReadingAndWriting(),
+      queue.forSending(),
+      outbound.forSending(),
+      sockets.forPosting(),
+      bucket.forReadingAndWriting(),
+    ],
     environment: {},
   });
   return { turn, deadLetters, sweeper, containerEvents };

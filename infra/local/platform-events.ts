@@ -20,6 +20,7 @@ import type {
   DeployedFunction,
   DeployedStack,
   DeployedTaskDefinition,
+  RuleTarget,
 } from "./template/deployed-stack.ts";
 
 export interface EventOptions {
@@ -42,9 +43,21 @@ export function startEvents({ stack, host, queues, keys, scheduleScale, log, kee
     const logSource = (line: string) => log("events", line);
     keep(startEventSource({ mapping, queues, invoke: host.invoke, reservedConcurrency, log: logSource }));
   }
-  const deliver = (functionId: string, event: unknown, retries: number) =>
-    void host.invokeLater(functionId, event, retries);
+  const deliver = ruleDelivery(host, queues, (line) => log("events", line));
   return keep(startEventBus({ rules: stack.rules, deliver, scheduleScale, now: systemClock.now }));
+}
+
+/** Where rules bring events: functions, whose host tries again, and queues. */
+function ruleDelivery(host: LambdaHost, queues: Queues, say: (line: string) => void) {
+  return (to: RuleTarget["to"], event: unknown, retries: number) => {
+    if (to.kind === "function") return void host.invokeLater(to.functionId, event, retries);
+    const QueueUrl = to.queueArn.split(":").at(-1);
+    const message = { QueueUrl, MessageBody: JSON.stringify(event), MessageGroupId: to.group ?? undefined };
+    queues.call("SendMessage", message).then(
+      ({ status }) => status === 200 || say(`rule: ${QueueUrl} answered ${status}`),
+      (error: unknown) => say(`rule: ${QueueUrl}: ${String(error)}`),
+    );
+  };
 }
 
 /** AWS refuses to create a mapping whose function may not take messages from the queue. */

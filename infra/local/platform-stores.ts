@@ -42,9 +42,11 @@ export async function startStores(
   const tables = keep(await createTables({ path: join(stateDir, "tables"), tables: definitions, clock: systemClock }));
   const objects = createObjects({ directory: join(stateDir, "objects"), buckets: stack.buckets });
   const gitDir = join(stateDir, "git");
-  const secret = async () => secrets.valueOf("GitSecret");
+  const gitSecrets = async () => secrets.valuesOf("GitSecret");
   const gitHost = keep(
-    await listening(ports.git, "git host", () => startGitHost({ port: ports.git, directory: gitDir, secret })),
+    await listening(ports.git, "git host", () =>
+      startGitHost({ port: ports.git, directory: gitDir, secrets: gitSecrets }),
+    ),
   );
   return {
     services: { sqs: queues.service, secretsmanager: secrets.service, dynamodb: tables.service, s3: objects.service },

@@ -11,6 +11,7 @@ import { functionVariables } from "./lambda/variables.ts";
 import { openLogFiles } from "./log-files.ts";
 import type { RehearsalModel } from "./model/server.ts";
 import { startApis, type RunningApis } from "./platform-apis.ts";
+import { createEventsApi } from "./events/put-events.ts";
 import { startContainers, startEvents } from "./platform-events.ts";
 import { defaultPorts, listening, portsOf, type PlatformOptions } from "./platform-options.ts";
 import { denialLine, logger, loggedHost } from "./platform-logs.ts";
@@ -80,6 +81,7 @@ async function assemble(options: PlatformOptions, started: Running[]): Promise<O
   const definitions = localiseAll(stack.taskDefinitions, core.addresses);
   const containers = keep(await startContainers(options, definitions, stack, files, events));
   core.services["ecs"] = containers.service;
+  core.services["events"] = createEventsApi(stack.eventBuses, events, (line) => files.write("events", line));
   const idOf = (label: string) => functionIdOf(stack, label);
   return {
     httpUrl: apis.httpUrl,

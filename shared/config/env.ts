@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { planNames } from "../ports/plans.ts";
 
 /** A JSON text in an environment value, parsed. */
 const json = <T extends z.ZodType>(schema: T) =>
@@ -27,9 +28,39 @@ export const GitHost = z.object({
 });
 export type GitHost = z.infer<typeof GitHost>;
 
+export const PlanName = z.enum(planNames);
+export type PlanName = z.infer<typeof PlanName>;
+
+export const RequestLimit = z.object({ perMinute: z.number().positive(), burst: z.number().int().positive() });
+export type RequestLimit = z.infer<typeof RequestLimit>;
+
+/** An OpenID provider whose ID tokens sign people in. */
+export const OidcProvider = z.object({
+  /** How clients name it. */
+  name: z.string().min(1).max(100),
+  /** As its tokens and its discovery document say it: https, or a development machine's own. */
+  issuer: z.url().regex(/^(https:\/\/|http:\/\/(127\.0\.0\.1|localhost)[:/])/, "must be https"),
+  /** The client id that its tokens must be for. */
+  audience: z.string().min(1),
+  /** Names of the claims that hold the email, and that it was verified. */
+  claims: z
+    .object({ email: z.string().default("email"), email_verified: z.string().default("email_verified") })
+    .default({ email: "email", email_verified: "email_verified" }),
+});
+export type OidcProvider = z.infer<typeof OidcProvider>;
+
+/** Who may make tenants. */
+export const Registration = z.enum(["open", "invite_only"]);
+export type Registration = z.infer<typeof Registration>;
+
 const stage = { STAGE: z.string(), VERSION: z.string() };
 const table = { TABLE_NAME: z.string() };
 const queue = { WORK_QUEUE_URL: z.string() };
+const outbound = { OUTBOUND_QUEUE_URL: z.string() };
+const jobs = { JOB_QUEUE_URL: z.string() };
+const webhooks = { WEBHOOK_SECRET_ID: z.string() };
+/** Whether webhooks may be `http` and on the machine's own networks. */
+const webhookHosts = { PRIVATE_WEBHOOKS: z.stringbool() };
 const bucket = { BUCKET_NAME: z.string() };
 /** `https://{api}.execute-api.{region}.amazonaws.com/{stage}`, the endpoint of `@connections`. */
 const sockets = { CONNECTIONS_URL: z.url() };
@@ -47,6 +78,7 @@ const tasks = {
 };
 /** Scheme, host and port under which `<session>--<port>.` is put in front; empty where the stage has no preview domain. */
 const preview = { PREVIEW_ORIGIN: z.string() };
+const plan = { DEFAULT_PLAN: PlanName };
 
 /** One schema per process: the construct of a function takes exactly these, so that none can be forgotten. */
 export const environments = {
@@ -54,6 +86,10 @@ export const environments = {
     ...stage,
     ...table,
     ...queue,
+    ...outbound,
+    ...jobs,
+    ...webhooks,
+    ...webhookHosts,
     ...bucket,
     ...sockets,
     ...userKeys,
@@ -62,33 +98,69 @@ export const environments = {
     ...issuer,
     ...git,
     ...preview,
+    ...plan,
+    PUBLIC_REQUESTS: json(RequestLimit.nullable()),
     WEBSOCKET_URL: z.url(),
     NAMING_FUNCTION: z.string(),
     TURN_MODEL: z.string(),
     ALLOWED_ORIGINS: json(z.array(z.string())),
+    REGISTRATION: Registration,
+    OIDC_PROVIDERS: json(z.array(OidcProvider)),
   }),
-  connect: z.object({ ...stage, ...table, ...issuer, ALLOWED_ORIGINS: json(z.array(z.string())) }),
+  connect: z.object({ ...stage, ...table, ...issuer, ...plan, ALLOWED_ORIGINS: json(z.array(z.string())) }),
   disconnect: z.object({ ...stage, ...table, ...queue }),
-  frames: z.object({ ...stage, ...table, ...queue, ...sockets, ...bucket }),
-  sandbox: z.object({ ...stage, ...table, ...queue, ...sockets, ...bucket, ...sandboxKeys, ...issuer, ...git }),
+  frames: z.object({ ...stage, ...table, ...queue, ...outbound, ...sockets, ...bucket, ...plan }),
+  sandbox: z.object({
+    ...stage,
+    ...table,
+    ...queue,
+    ...outbound,
+    ...sockets,
+    ...bucket,
+    ...sandboxKeys,
+    ...issuer,
+    ...git,
+  }),
   turn: z.object({
     ...stage,
     ...table,
     ...queue,
+    ...outbound,
     ...bucket,
     ...sockets,
     ...sandboxKeys,
     ...model,
     ...tasks,
     ...git,
+    ...plan,
     TURN_MODEL: z.string(),
   }),
   deadLetters: z.object({ ...stage, ...table, ...sockets, ...bucket }),
   naming: z.object({ ...stage, ...model, NAMING_MODEL: z.string() }),
-  sweeper: z.object({ ...stage, ...table, ...queue }),
-  containerEvents: z.object({ ...stage, ...table, ...queue, ...sockets, ...bucket }),
+  sweeper: z.object({ ...stage, ...table, ...queue, ...outbound, ...jobs }),
+  jobs: z.object({ ...stage, ...table, ...bucket, ...sockets, ...outbound, CLUSTER: z.string() }),
+  containerEvents: z.object({ ...stage, ...table, ...queue, ...outbound, ...sockets, ...bucket }),
+  keyRotation: z.object({
+    ...stage,
+    ...table,
+    ...userKeys,
+    ...sandboxKeys,
+    ...previewKeys,
+    GIT_SECRET_ID: z.string(),
+  }),
   previewFront: z.object({ ...stage, ...table, ...previewKeys, ...preview, PREVIEW_RELAY_FUNCTION: z.string() }),
   previewRelay: z.object({ ...stage }),
+  outbound: z.object({
+    ...stage,
+    ...table,
+    ...outbound,
+    ...webhooks,
+    /** `https://events.{region}.amazonaws.com` */
+    EVENTS_URL: z.url(),
+    EVENT_BUS_ARN: z.string(),
+    COURIER_FUNCTION: z.string(),
+  }),
+  courier: z.object({ ...stage, ...webhookHosts }),
   /** Set on the task definition; BOOT_SECRET, TENANT_ID, SESSION_ID and EPOCH come with each launch. */
   supervisor: z.object({
     PLATFORM_URL: z.url(),

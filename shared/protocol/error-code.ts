@@ -22,6 +22,7 @@ export const ErrorCode = z.enum([
   "url_not_allowed",
   "unknown_frame",
   "queue_full",
+  "identity_provider_unavailable",
   "repo_not_found",
   "repo_unreachable",
   "repo_not_allowed",
@@ -31,6 +32,7 @@ export const ErrorCode = z.enum([
   "model_rejected",
   "model_output_limit",
   "context_full",
+  "price_unknown",
   "busy",
   "internal",
 ]);

@@ -28,6 +28,10 @@ export const TenantId = prefixed(idPrefixes.tenant);
 export const UserId = prefixed(idPrefixes.user);
 export const TurnId = prefixed(idPrefixes.turn);
 export const MessageId = prefixed(idPrefixes.message);
+export const ApiKeyId = prefixed(idPrefixes.apiKey);
+export const InviteId = prefixed(idPrefixes.invite);
+export const WebhookId = prefixed(idPrefixes.webhook);
+export const DeliveryId = prefixed(idPrefixes.delivery);
 
 /** Chosen by the client: the same id twice gives the same result. */
 export const RequestId = z.string().min(1).max(128);

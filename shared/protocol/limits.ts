@@ -24,3 +24,6 @@ export const maxLiveToolOutputBytes = 256 * 1024;
 
 /** JSON columns of the session resource (`messages`, `sbx_config`). */
 export const maxJsonColumnBytes = 200 * 1024;
+
+/** Webhooks of one tenant. */
+export const maxWebhooks = 20;

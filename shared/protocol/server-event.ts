@@ -1,7 +1,9 @@
 import * as z from "zod";
+import { BudgetScope, BudgetUnit } from "./budget.ts";
 import { ContentBlock, MessageRole, TokenCounts, Usage } from "./content.ts";
 import { WireError } from "./error-code.ts";
 import { SessionId, Timestamp, TurnId } from "./ids.ts";
+import { InboxStatus } from "./session.ts";
 
 export const TurnEndReason = z.enum([
   "completed",
@@ -20,8 +22,10 @@ const message = z.object({
   role: MessageRole,
   content: z.array(ContentBlock),
   usage: Usage.nullable(),
-  /** The body is too large for a frame: read it at `GET /sessions/{id}/messages`. */
+  /** The body is too large for a frame: read it at `GET /sessions/{id}/messages/{seq}`. */
   truncated: z.boolean().optional(),
+  /** The user stopped the model in the middle of this answer. */
+  interrupted: z.boolean().optional(),
 });
 
 const diffStat = z.object({ files: z.number().int(), insertions: z.number().int(), deletions: z.number().int() });
@@ -66,7 +70,22 @@ export const durableEventData = {
   "container.ready": z.object({ epoch: z.number().int(), restored_checkpoint: z.number().int().nullable() }),
   "container.stopped": z.object({ epoch: z.number().int(), reason: z.string() }),
   "container.lost": z.object({ epoch: z.number().int(), reason: z.string() }),
-  "queue.updated": z.object({ turn_ids: z.array(TurnId) }),
+  /** A person changed the session; its JSON columns are at `GET /sessions/{id}`. */
+  "session.updated": z.object({
+    changed: z.array(z.enum(["title", "inbox_status", "parent", "messages", "sbx_config"])),
+    title: z.string(),
+    inbox_status: InboxStatus,
+    parent: SessionId.nullable(),
+  }),
+  /** The turns that wait now, in order; `cancelled` are those that never will begin. */
+  "queue.updated": z.object({ turn_ids: z.array(TurnId), cancelled: z.array(TurnId).optional() }),
+  /** The turn ends by this. Of `turn` its own limit; otherwise the prompts that wait stay until the limit is raised. */
+  "budget.reached": z.object({
+    scope: BudgetScope,
+    unit: BudgetUnit,
+    limit: z.number().int(),
+    used: z.number().int(),
+  }),
 } as const;
 
 /** Live only, with `seq: null`: a reader that missed one has lost nothing that is not on the timeline too. */
@@ -90,6 +109,8 @@ export const liveEventData = {
   "preview.ready": z.object({ port: z.number().int() }),
   "usage.updated": TokenCounts.extend({ cost_micro_usd: z.number().int().nullable() }),
   "model.waiting": z.object({ code: z.string(), retry_after_ms: z.number().int() }),
+  /** Its log is gone: nothing more comes of this session. */
+  "session.deleted": z.object({}),
   /** `more`: the log is longer; subscribe again after `head`. */
   "replay.completed": z.object({ head: z.number().int(), more: z.boolean() }),
 } as const;

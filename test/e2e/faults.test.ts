@@ -1,8 +1,7 @@
 import { WebSocket } from "ws";
 import { openSocket, type ApiSocket } from "../../scripts/demo/client.ts";
 import type { Session } from "../../shared/protocol/session.ts";
-import type { SessionUsage } from "../../shared/protocol/usage.ts";
-import type * as z from "zod";
+import type { UsageAnswer } from "../../shared/protocol/usage.ts";
 import { killSupervisors, runTurn, signUp, startLocalPlatform, type Person } from "../support/local-platform.ts";
 
 jest.setTimeout(180_000);
@@ -28,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => socket.close());
 
-const usageOf = () => person.api.call<z.infer<typeof SessionUsage>>("GET", `/sessions/${session.id}/usage`);
+const usageOf = () => person.api.call<UsageAnswer>("GET", `/sessions/${session.id}/usage`);
 const answersIn = () =>
   socket.events.filter((event) => event.type === "message.completed" && event.data.role === "assistant").length;
 
@@ -53,14 +52,14 @@ test("a worker that dies while the model speaks: one answer, one row in the ledg
   const ended = await socket.waitFor("turn.ended", ({ turn_id }) => turn_id === sent["turn_id"], 120_000);
   expect(ended.data.reason).toBe("completed");
   expect(answersIn()).toBe(1);
-  expect((await usageOf()).model_calls).toBe(1);
+  expect((await usageOf()).total.model_calls).toBe(1);
 });
 
 test("an overloaded model is waited for, and nothing of a cut answer is kept", async () => {
   const busy = await runTurn(socket, session.id, "rehearsal: error 529 x2", 90_000);
   expect(busy.ended.data.reason).toBe("completed");
   expect(socket.events.some(({ type }) => type === "model.waiting")).toBe(true);
-  expect(answersIn()).toBe((await usageOf()).model_calls);
+  expect(answersIn()).toBe((await usageOf()).total.model_calls);
 });
 
 test("a turn that the model refuses ends with that, and the next prompt works", async () => {

@@ -4,16 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { importRepository } from "../../infra/local/git-host/repositories.ts";
 import { showBranch } from "../../scripts/demo/checkpoint.ts";
-import { ApiClient } from "../../scripts/demo/client.ts";
 import { openPreview } from "../../scripts/demo/preview.ts";
 import type { TokenAnswer } from "../../shared/protocol/account.ts";
 import type { Checkpoint } from "../../shared/protocol/checkpoint.ts";
 import type { Message } from "../../shared/protocol/conversation.ts";
 import type { OpenPreviewAnswer } from "../../shared/protocol/preview.ts";
 import type { Session } from "../../shared/protocol/session.ts";
-import type { SessionUsage } from "../../shared/protocol/usage.ts";
+import type { UsageAnswer } from "../../shared/protocol/usage.ts";
 import { ServerEventSchema } from "../../shared/protocol/server-event.ts";
 import type * as z from "zod";
+import { CheckedClient } from "../support/checked-client.ts";
 import { runTurn, signUp, startLocalPlatform, type Person } from "../support/local-platform.ts";
 
 jest.setTimeout(180_000);
@@ -86,7 +86,7 @@ test("a chat builds software: text streams, tools run in the sandbox, the checkp
   });
   expect(await openPreview(answer)).toMatchObject({ status: 200, body: expect.stringContaining("<") });
 
-  const usage = await api.call<z.infer<typeof SessionUsage>>("GET", `/sessions/${session.id}/usage`);
+  const { total: usage } = await api.call<UsageAnswer>("GET", `/sessions/${session.id}/usage`);
   const { data: messages } = await api.call<{ data: Message[] }>("GET", `/sessions/${session.id}/messages?limit=100`);
   const metered = messages.flatMap(({ usage: counted }) => (counted ? [counted] : []));
   expect(usage.model_calls).toBe(metered.length);
@@ -115,7 +115,7 @@ test("sessions and their history survive a restart; the next prompt goes on wher
   await local.platform.stop();
 
   local = { ...local, ...(await startLocalPlatform({ stateDir: local.stateDir, gitPort })) };
-  const again = new ApiClient(local.platform.httpUrl);
+  const again = new CheckedClient(local.platform.httpUrl);
   again.signIn(
     await again.call<TokenAnswer>("POST", "/auth/login", { email: person.email, password: person.password }),
   );

@@ -37,7 +37,11 @@ const consume = ["ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl", "De
 const rights = {
   readTable: [
     ...each(["dynamodb:GetItem", "dynamodb:BatchGetItem"], "{DataTable.Arn}"),
-    ...each(["dynamodb:Query"], "{DataTable.Arn}", "{DataTable.Arn}/index/gsi1", "{DataTable.Arn}/index/gsi2"),
+    ...each(
+      ["dynamodb:Query"],
+      "{DataTable.Arn}",
+      ...["gsi1", "gsi2", "gsi3", "gsi4"].map((name) => `{DataTable.Arn}/index/${name}`),
+    ),
   ],
   writeTable: each(
     ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"],
@@ -45,6 +49,16 @@ const rights = {
   ),
   sendWork: ["sqs:SendMessage on {WorkQueue.Arn}"],
   takeWork: each(consume, "{WorkQueue.Arn}"),
+  sendOutbound: ["sqs:SendMessage on {OutboundQueue.Arn}"],
+  sendJobs: ["sqs:SendMessage on {JobQueue.Arn}"],
+  takeJobs: each(consume, "{JobQueue.Arn}"),
+  removeRows: ["dynamodb:BatchWriteItem on {DataTable.Arn}"],
+  removeObjects: ["s3:DeleteObject on {ObjectsBucket.Arn}/*", "s3:ListBucket on {ObjectsBucket.Arn}"],
+  stopTasks: [`ecs:StopTask on ${clusterTasks}`],
+  takeOutbound: each(consume, "{OutboundQueue.Arn}"),
+  putEvents: ["events:PutEvents on {EventBus.Arn}"],
+  webhookSecret: ["secretsmanager:GetSecretValue on {WebhookSecret}"],
+  callCourier: ["lambda:InvokeFunction on {Courier.Arn}"],
   takeDeadLetters: each(consume, "{WorkQueueDeadLetters.Arn}"),
   objects: [...each(["s3:GetObject", "s3:PutObject"], "{ObjectsBucket.Arn}/*"), "s3:ListBucket on {ObjectsBucket.Arn}"],
   connections: each(
@@ -56,6 +70,10 @@ const rights = {
   sandboxSecret: ["secretsmanager:GetSecretValue on {SandboxSecret}"],
   previewSecret: ["secretsmanager:GetSecretValue on {PreviewSecret}"],
   gitSecret: ["secretsmanager:GetSecretValue on {GitSecret}"],
+  rotateSecrets: each(
+    ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+    ...["User", "Sandbox", "Preview", "Git"].map((name) => `{${name}Secret}`),
+  ),
   modelSecret: ["secretsmanager:GetSecretValue on {ModelSecret}"],
   callNaming: ["lambda:InvokeFunction on {Naming.Arn}"],
   callRelay: ["lambda:InvokeFunction on {PreviewRelay.Arn}"],
@@ -73,6 +91,9 @@ const matrix: Record<string, (keyof typeof rights)[]> = {
     "readTable",
     "writeTable",
     "sendWork",
+    "sendOutbound",
+    "sendJobs",
+    "webhookSecret",
     "objects",
     "connections",
     "userSecret",
@@ -83,12 +104,22 @@ const matrix: Record<string, (keyof typeof rights)[]> = {
   ],
   Connect: ["readTable", "writeTable"],
   Disconnect: ["readTable", "writeTable", "sendWork"],
-  Frames: ["readTable", "writeTable", "sendWork", "objects", "connections"],
-  Sandbox: ["readTable", "writeTable", "sendWork", "objects", "connections", "sandboxSecret", "gitSecret"],
+  Frames: ["readTable", "writeTable", "sendWork", "sendOutbound", "objects", "connections"],
+  Sandbox: [
+    "readTable",
+    "writeTable",
+    "sendWork",
+    "sendOutbound",
+    "objects",
+    "connections",
+    "sandboxSecret",
+    "gitSecret",
+  ],
   Turn: [
     "readTable",
     "writeTable",
     "sendWork",
+    "sendOutbound",
     "takeWork",
     "objects",
     "connections",
@@ -99,10 +130,23 @@ const matrix: Record<string, (keyof typeof rights)[]> = {
   ],
   DeadLetters: ["readTable", "writeTable", "takeDeadLetters", "objects", "connections"],
   Naming: ["modelSecret"],
-  Sweeper: ["readTable", "writeTable", "sendWork"],
-  ContainerEvents: ["readTable", "writeTable", "sendWork", "objects", "connections"],
+  Sweeper: ["readTable", "writeTable", "sendWork", "sendOutbound", "sendJobs"],
+  Jobs: [
+    "readTable",
+    "writeTable",
+    "removeRows",
+    "removeObjects",
+    "takeJobs",
+    "sendOutbound",
+    "connections",
+    "stopTasks",
+  ],
+  ContainerEvents: ["readTable", "writeTable", "sendWork", "sendOutbound", "objects", "connections"],
+  KeyRotation: ["readTable", "writeTable", "rotateSecrets"],
   PreviewFront: ["readTable", "previewSecret", "callRelay"],
   PreviewRelay: ["joinNetwork"],
+  Outbound: ["readTable", "writeTable", "sendOutbound", "takeOutbound", "putEvents", "webhookSecret", "callCourier"],
+  Courier: [],
 };
 
 const allowed = (statements: Statement[]) =>
@@ -159,15 +203,41 @@ describe("over all policies", () => {
     expect(wide.map(({ owner }) => owner).sort()).toEqual(["PreviewRelayRole", "SandboxTaskExecutionRole"]);
   });
 
+  test("whoever calls strangers' URLs may write its log, and nothing else", () => {
+    const statements = statementsOfRole(template, "CourierRole");
+    expect(new Set(statements.flatMap(({ actions }) => actions))).toEqual(
+      new Set(["logs:CreateLogStream", "logs:PutLogEvents"]),
+    );
+  });
+
   test("the model's key is read by the worker and by naming alone", () => {
     const readers = allStatements(template).filter(({ statement }) => statement.resources.includes("{ModelSecret}"));
     expect(readers.map(({ owner }) => owner).sort()).toEqual(["NamingRole", "TurnRole"]);
   });
 
-  test("nobody scans the table, and nobody deletes objects or secrets", () => {
+  test("nobody scans the table, and nobody deletes secrets", () => {
     const actions = new Set(allStatements(template).flatMap(({ statement }) => statement.actions));
-    for (const action of ["dynamodb:Scan", "s3:DeleteObject", "secretsmanager:PutSecretValue"])
-      expect(actions).not.toContain(action);
+    for (const action of ["dynamodb:Scan", "secretsmanager:DeleteSecret"]) expect(actions).not.toContain(action);
+  });
+
+  test("only the jobs, which remove deleted sessions, delete objects or rows in bulk", () => {
+    for (const action of ["s3:DeleteObject", "dynamodb:BatchWriteItem"]) {
+      const owners = allStatements(template).filter(({ statement }) => statement.actions.includes(action));
+      expect(owners.map(({ owner }) => owner)).toEqual(["JobsRole"]);
+    }
+  });
+
+  test("only the rotation puts secrets, and never the model's", () => {
+    const putters = allStatements(template).filter(({ statement }) =>
+      statement.actions.includes("secretsmanager:PutSecretValue"),
+    );
+    expect(putters.map(({ owner }) => owner)).toEqual(["KeyRotationRole"]);
+    expect(putters[0]?.statement.resources.toSorted()).toEqual([
+      "{GitSecret}",
+      "{PreviewSecret}",
+      "{SandboxSecret}",
+      "{UserSecret}",
+    ]);
   });
 });
 
@@ -182,6 +252,12 @@ describe("conditions", () => {
         /"ArnEquals":\{"ecs:cluster":\{"Fn::GetAtt":\["SandboxTaskCluster\w+","Arn"\]\}\}/,
       );
     }
+  });
+
+  test("events are put as the platform's own only", () => {
+    expect(conditionOf("OutboundRole", "events:PutEvents")).toEqual({
+      StringEquals: { "events:source": "ai-sandbox-platform" },
+    });
   });
 
   test("the execution role is passed to ECS only", () => {

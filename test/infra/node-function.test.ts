@@ -19,13 +19,14 @@ test("a function whose environment lacks a variable, or has one too many, does n
   const table: Use<"TABLE_NAME"> = { variables: [["TABLE_NAME", "t"]], statements: [] };
   const bucket: Use<"BUCKET_NAME"> = { variables: [["BUCKET_NAME", "b"]], statements: [] };
 
-  new NodeFunction(stack, "One", { ...common, uses: [table], environment: { WORK_QUEUE_URL: "q" } });
+  const environment = { WORK_QUEUE_URL: "q", OUTBOUND_QUEUE_URL: "o", JOB_QUEUE_URL: "j" };
+  new NodeFunction(stack, "One", { ...common, uses: [table], environment });
   // @ts-expect-error WORK_QUEUE_URL is missing
   new NodeFunction(stack, "Two", { ...common, uses: [table], environment: {} });
   // @ts-expect-error both are missing
   new NodeFunction(stack, "Three", { ...common, uses: [], environment: {} });
   // @ts-expect-error the sweeper reads no BUCKET_NAME
-  new NodeFunction(stack, "Four", { ...common, uses: [table, bucket], environment: { WORK_QUEUE_URL: "q" } });
+  new NodeFunction(stack, "Four", { ...common, uses: [table, bucket], environment });
 
   expect(stack.node.findAll().filter((node) => node instanceof NodeFunction)).toHaveLength(4);
 });

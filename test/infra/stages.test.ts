@@ -68,6 +68,7 @@ describe("stateful resources", () => {
       "PreviewSecretB10C722C",
       "SandboxSecretF0080BC1",
       "UserSecret0463E4F5",
+      "WebhookSecretF21E29CC",
     ]);
   });
 });
@@ -141,6 +142,19 @@ describe("context", () => {
       Object.values(ofType(template, "AWS::CloudWatch::Alarm"))[0]?.Properties["AlarmActions"];
     expect(actions(synthesize("prod", { alarmTopicArn: topic }))).toEqual([topic]);
     expect(actions(of("prod"))).toBeUndefined();
+  }, 60_000);
+
+  test("says who may register, and which identity providers sign people in", () => {
+    const acme = { name: "acme", issuer: "https://login.acme.example/", audience: "client-1" };
+    const oidc = [{ ...acme, claims: { email: "mail" } }];
+    const template = synthesize("prod", { registration: "invite_only", oidc: JSON.stringify(oidc) });
+    expect(variable(template, "Http", "REGISTRATION")).toBe("invite_only");
+    const passed: unknown = JSON.parse(variable(template, "Http", "OIDC_PROVIDERS"));
+    expect(passed).toEqual([{ ...acme, claims: { email: "mail", email_verified: "email_verified" } }]);
+    expect(configOf({ stage: "prod" })).toMatchObject({ registration: "open", oidc: [] });
+    expect(() => configOf({ registration: "closed" })).toThrow("registration is one of open, invite_only");
+    const insecure = JSON.stringify([{ ...acme, issuer: "http://login.acme.example" }]);
+    expect(() => configOf({ oidc: insecure })).toThrow("oidc is not a list of providers: 0.issuer: must be https");
   }, 60_000);
 
   test("mistakes are named", () => {

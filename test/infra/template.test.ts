@@ -35,8 +35,12 @@ const processes: Record<string, ProcessName> = {
   Naming: "naming",
   Sweeper: "sweeper",
   ContainerEvents: "containerEvents",
+  Jobs: "jobs",
+  KeyRotation: "keyRotation",
   PreviewFront: "previewFront",
   PreviewRelay: "previewRelay",
+  Outbound: "outbound",
+  Courier: "courier",
 };
 
 describe("the stack at rest costs a few dollars a month", () => {
@@ -60,6 +64,7 @@ describe("the stack at rest costs a few dollars a month", () => {
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::ECS::Cluster",
     "AWS::ECS::TaskDefinition",
+    "AWS::Events::EventBus",
     "AWS::Events::Rule",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
@@ -77,7 +82,7 @@ describe("the stack at rest costs a few dollars a month", () => {
     const unpriced = [...types()].filter((type) => !perUse.includes(type) && !(type in fixedCost));
     const sum = Object.values(template.Resources).reduce((total, { Type }) => total + (fixedCost[Type] ?? 0), 0);
     expect(unpriced).toEqual([]);
-    expect(sum).toBeCloseTo(5 * 0.4 + 0.1, 5);
+    expect(sum).toBeCloseTo(6 * 0.4 + 0.1, 5);
     expect(sum).toBeLessThan(3);
   });
 
@@ -167,16 +172,22 @@ describe("queues", () => {
     expect(queues()["WorkQueueDeadLetters"]?.Properties["VisibilityTimeout"]).toBeGreaterThanOrEqual(
       6 * timeoutOf("DeadLetters"),
     );
+    expect(queues()["OutboundQueue"]?.Properties["VisibilityTimeout"]).toBeGreaterThanOrEqual(
+      6 * timeoutOf("Outbound"),
+    );
+    expect(queues()["JobQueue"]?.Properties["VisibilityTimeout"]).toBeGreaterThanOrEqual(6 * timeoutOf("Jobs"));
   });
 
   test("consumers name the messages that failed, so the others are not run again", () => {
     const mappings = Object.values(ofType(template, "AWS::Lambda::EventSourceMapping")).map(
       ({ Properties }) => Properties,
     );
-    expect(mappings).toHaveLength(2);
+    expect(mappings).toHaveLength(4);
     for (const mapping of mappings) expect(mapping["FunctionResponseTypes"]).toEqual(["ReportBatchItemFailures"]);
     const worker = mappings.find((mapping) => spell(mapping["FunctionName"]) === "{Turn}");
     expect(worker).toMatchObject({ BatchSize: 1, ScalingConfig: { MaximumConcurrency: 200 } });
+    const outbound = mappings.find((mapping) => spell(mapping["FunctionName"]) === "{Outbound}");
+    expect(outbound).toMatchObject({ BatchSize: 1, ScalingConfig: { MaximumConcurrency: 200 } });
   });
 
   test("a dead letter raises the alarm", () => {
@@ -284,7 +295,7 @@ describe("data", () => {
       ...Object.values(ofType(template, "AWS::S3::BucketPolicy")),
       ...Object.values(ofType(template, "AWS::SQS::QueuePolicy")),
     ];
-    expect(denies).toHaveLength(3);
+    expect(denies).toHaveLength(7);
     for (const { Properties } of denies) {
       const [statement] = (Properties["PolicyDocument"] as { Statement: unknown[] }).Statement;
       expect(statement).toMatchObject({
@@ -310,19 +321,49 @@ test("no value of a secret is in the template: neither in an environment nor as 
   }
 });
 
-test("the sweeper runs each minute", () => {
+test("the sweeper runs each minute, the keys are renewed each month", () => {
   const schedules = Object.values(ofType(template, "AWS::Events::Rule")).filter(
     ({ Properties }) => Properties["ScheduleExpression"] !== undefined,
   );
-  expect(schedules.map(({ Properties }) => Properties["ScheduleExpression"])).toEqual(["rate(1 minute)"]);
-  expect(schedules.map(({ Properties }) => spell((Properties["Targets"] as { Arn: unknown }[])[0]?.Arn))).toEqual([
-    "{Sweeper.Arn}",
-  ]);
+  const targetOf = (targets: unknown) => spell((targets as { Arn: unknown }[])[0]?.Arn);
+  const rates = schedules.map(({ Properties }) => [targetOf(Properties["Targets"]), Properties["ScheduleExpression"]]);
+  expect(Object.fromEntries(rates)).toEqual({
+    "{Sweeper.Arn}": "rate(1 minute)",
+    "{KeyRotation.Arn}": "rate(30 days)",
+  });
+});
+
+describe("what goes outward", () => {
+  test("has a bus by a name that an account's own rules can be written for, and no rule of ours", () => {
+    expect(ofType(template, "AWS::Events::EventBus")["EventBus"]?.Properties["Name"]).toBe("ai-sandbox-platform-prod");
+    const rules = Object.values(ofType(template, "AWS::Events::Rule"));
+    expect(rules.filter(({ Properties }) => Properties["EventBusName"] !== undefined)).toEqual([]);
+  });
+
+  test("goes by a standard queue with dead letters", () => {
+    const queue = ofType(template, "AWS::SQS::Queue")["OutboundQueue"]?.Properties;
+    expect(queue).not.toHaveProperty("FifoQueue");
+    const policy = queue?.["RedrivePolicy"] as { deadLetterTargetArn: unknown };
+    expect(spell(policy.deadLetterTargetArn)).toBe("{OutboundDeadLetters.Arn}");
+  });
+
+  test("waits for a stranger longer than the courier lets it, and shorter than a lease", () => {
+    const timeoutOf = (id: string) => functions()[id]?.Properties["Timeout"] as number;
+    expect(timeoutOf("Courier")).toBeGreaterThan(10);
+    expect(timeoutOf("Courier")).toBeLessThan(30);
+    expect(timeoutOf("Outbound")).toBeGreaterThan(timeoutOf("Courier"));
+  });
+
+  test("reaches private hosts on one machine only", () => {
+    expect(environmentOf(template, "Courier")["PRIVATE_WEBHOOKS"]).toBe("false");
+    expect(environmentOf(template, "Http")["PRIVATE_WEBHOOKS"]).toBe("false");
+  });
 });
 
 test("the addresses are put out", () => {
   const wanted = [
     "BucketName",
+    "EventBusName",
     "HttpApiUrl",
     "ModelSecretName",
     "PreviewApiUrl",

@@ -1,12 +1,26 @@
+import type { RotatedSecret } from "../../shared/adapters/rotated-secret.ts";
 import type { GitHosts, Inspection } from "../../shared/ports/git-hosts.ts";
 import type { Log } from "../../shared/ports/log.ts";
 import type { Model, ModelEvent, ModelRequest } from "../../shared/ports/model.ts";
 import type { Objects } from "../../shared/ports/objects.ts";
 import type { LaunchOutcome, LaunchRequest, SandboxProvider } from "../../shared/ports/sandbox-provider.ts";
 import type { Delivered, Sockets } from "../../shared/ports/sockets.ts";
+import { checkMessage } from "./message-check.ts";
+import type { Job } from "../../shared/protocol/job.ts";
 import type { WakeUp } from "../../shared/protocol/wake-up.ts";
+import type { OutboundMessage } from "../../shared/protocol/webhook.ts";
 
 export const silentLog: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** A secret that is never rotated. */
+export function fixedSecret(text: string): RotatedSecret {
+  return {
+    signing: async () => text,
+    async *candidates() {
+      yield text;
+    },
+  };
+}
 
 export function memoryObjects(): Objects & { stored: Map<string, Uint8Array> } {
   const stored = new Map<string, Uint8Array>();
@@ -43,11 +57,22 @@ export function recordedSockets(): Sockets & {
     closed,
     async post(connectionId, message) {
       const delivered = fate.get(connectionId) ?? "sent";
+      checkMessage(message);
       if (delivered === "sent") posted.set(connectionId, [...(posted.get(connectionId) ?? []), JSON.parse(message)]);
       return delivered;
     },
     async close(connectionId) {
       closed.push(connectionId);
+    },
+  };
+}
+
+export function recordedJobs() {
+  const sent: Job[] = [];
+  return {
+    sent,
+    send: async (job: Job) => {
+      sent.push(job);
     },
   };
 }
@@ -62,17 +87,27 @@ export function recordedQueue() {
   };
 }
 
+export function recordedOutbound() {
+  const sent: { message: OutboundMessage; delaySeconds: number }[] = [];
+  return {
+    sent,
+    send: async (message: OutboundMessage, delaySeconds = 0) => {
+      sent.push({ message, delaySeconds });
+    },
+  };
+}
+
 /** Answers each call with the next of a list; the last one stays. */
 export function scriptedModel(
-  answers: ((request: ModelRequest) => AsyncIterable<ModelEvent> | Iterable<ModelEvent>)[],
+  answers: ((request: ModelRequest, signal: AbortSignal) => AsyncIterable<ModelEvent> | Iterable<ModelEvent>)[],
 ) {
   const requests: ModelRequest[] = [];
   const model: Model = {
-    async *stream(request) {
+    async *stream(request, signal) {
       const answer = answers[Math.min(requests.length, answers.length - 1)];
       requests.push(structuredClone(request));
       if (!answer) throw new Error("the script has no answer");
-      yield* answer(request);
+      yield* answer(request, signal);
     },
   };
   return { ...model, requests };

@@ -9,11 +9,14 @@ export interface TestRequest {
   body?: string;
   base64?: boolean;
   requestId?: string;
+  /** The caller's address. */
+  sourceIp?: string;
 }
 
 /** What API Gateway hands to a function for this request: payload format 2.0, route `$default`. */
 export function httpApiEvent(request: TestRequest): APIGatewayProxyEventV2 {
   const { method, path, query = "", headers = {}, body, base64 = false, requestId = "JKJaXmPLvHcESHA=" } = request;
+  const { sourceIp = "203.0.113.7" } = request;
   const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
   return {
     version: "2.0",
@@ -32,7 +35,7 @@ export function httpApiEvent(request: TestRequest): APIGatewayProxyEventV2 {
       apiId: "abc123",
       domainName: "abc123.execute-api.us-east-1.amazonaws.com",
       domainPrefix: "abc123",
-      http: { method, path, protocol: "HTTP/1.1", sourceIp: "203.0.113.7", userAgent: "test" },
+      http: { method, path, protocol: "HTTP/1.1", sourceIp, userAgent: "test" },
       requestId,
       routeKey: "$default",
       stage: "$default",

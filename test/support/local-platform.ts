@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startPlatform, type Platform } from "../../infra/local/platform.ts";
 import { prepare } from "../../infra/local/prepare.ts";
-import { ApiClient, type ApiSocket } from "../../scripts/demo/client.ts";
+import type { ApiClient, ApiSocket } from "../../scripts/demo/client.ts";
+import { CheckedClient } from "./checked-client.ts";
 import type { TokenAnswer } from "../../shared/protocol/account.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
 
@@ -39,7 +40,7 @@ export interface Person {
 }
 
 export async function signUp(platform: Platform): Promise<Person> {
-  const api = new ApiClient(platform.httpUrl);
+  const api = new CheckedClient(platform.httpUrl);
   const email = `${randomIds.uuid()}@example.com`;
   const password = "correct horse battery staple";
   const account = await api.call<TokenAnswer>("POST", "/auth/register", { email, password, tenant_name: "Acme" });

@@ -12,8 +12,8 @@ export interface GitHostOptions {
   port: number;
   /** Bare repositories at `{owner}/{name}.git`. */
   directory: string;
-  /** The text of the git secret, with which the platform signs push tokens. */
-  secret: () => Promise<string>;
+  /** The texts of the git secret with which the platform may have signed push tokens: the current one, the one before. */
+  secrets: () => Promise<readonly string[]>;
   /** Milliseconds. */
   now?: () => number;
   /** Default 256 MiB in one request. */
@@ -61,9 +61,9 @@ export async function startGitHost(options: GitHostOptions): Promise<Running & {
 /** The status that refuses the request, or null. A private repository looks like none to who may not read it. */
 async function refusalOf({ repository, service }: GitRequest, password: string | null, options: GitHostOptions) {
   const now = options.now ?? Date.now;
-  const isGranted =
-    password !== null && verifyPushToken(pushTokenKey(await options.secret()), password, repository, now());
-  if (isGranted) return null;
+  const signers = password === null ? [] : await options.secrets();
+  const isGranted = (signer: string) => verifyPushToken(pushTokenKey(signer), password ?? "", repository, now());
+  if (signers.some(isGranted)) return null;
   if (await isPrivate(options.directory, repository))
     return password === null && service === "git-receive-pack" ? 401 : 404;
   if (service === "git-upload-pack") return null;

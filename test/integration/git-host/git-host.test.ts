@@ -49,7 +49,7 @@ beforeAll(async () => {
   host = await startGitHost({
     port: 0,
     directory: repositories,
-    secret: async () => "git-secret",
+    secrets: async () => ["git-secret", "git-secret-before"],
     now: () => nowMs,
     maxBodyBytes: 2_000_000,
   });
@@ -120,6 +120,13 @@ describe("pushing", () => {
     expect(await git(work, "ls-remote", `${host.url}/demo/app.git`, "refs/heads/session/a")).toContain(
       await git(work, "rev-parse", "HEAD"),
     );
+  });
+
+  it("takes a token that was signed before the secret was rotated", async () => {
+    const work = await clone(`${host.url}/demo/app.git`);
+    await commitFile(work, "before.txt", "a");
+    const token = credential("demo/app", { secret: "git-secret-before" });
+    await pushTo(withToken("/demo/app.git", token), work, "HEAD:refs/heads/session/before");
   });
 
   it.each([

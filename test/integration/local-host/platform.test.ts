@@ -106,6 +106,15 @@ describe("the stack, wired from its template", () => {
     expect(await until("queued#1")).toBe("ten_1");
   });
 
+  it("hands jobs to their own function, which alone may delete rows in bulk", async () => {
+    expect(await ask("Http", { do: "send", to: "JOB_QUEUE_URL", body: "job" })).toEqual({ answer: "sent" });
+    expect(await until(`queued#"job"`)).toBe("ten_1");
+    expect((await ask("Jobs", { do: "env" })).answer).not.toHaveProperty("WORK_QUEUE_URL");
+    for (const label of ["Http", "Sweeper"])
+      expect((await ask(label, { do: "bulk" })).error).toBe("AccessDeniedException");
+    expect(await ask("Jobs", { do: "bulk" })).toEqual({ answer: "done" });
+  });
+
   it("routes frames by their type, and posts back", async () => {
     const socket = new WebSocket(platform.webSocketUrl);
     const next = () =>

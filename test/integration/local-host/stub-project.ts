@@ -1,27 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { functionEntries } from "../../../scripts/bundle.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 
-const functionIds = [
-  "Http",
-  "Connect",
-  "Disconnect",
-  "Frames",
-  "Sandbox",
-  "Turn",
-  "DeadLetters",
-  "Naming",
-  "Sweeper",
-  "ContainerEvents",
-  "PreviewFront",
-  "PreviewRelay",
-];
+const functionIds = Object.keys(functionEntries);
 
 /** One module for all functions: does what an event asks, with real SDK clients and nothing but its environment. */
 const stub = `
-import { DynamoDBClient, PutItemCommand, GetItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { BatchWriteItemCommand, DynamoDBClient, PutItemCommand, GetItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { SQSClient, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { SecretsManagerClient, GetSecretValueCommand } from "@aws-sdk/client-secrets-manager";
 import { LambdaClient, InvokeCommand } from "@aws-sdk/client-lambda";
@@ -35,8 +23,9 @@ const actions = {
   env: () => env,
   put: ({ pk, text }) => put(pk, text).then(() => "put"),
   get: async ({ pk }) => (await table.send(new GetItemCommand({ TableName: env.TABLE_NAME, Key: { pk: { S: pk }, sk: { S: "-" } } }))).Item?.text.S ?? null,
+  bulk: () => table.send(new BatchWriteItemCommand({ RequestItems: { [env.TABLE_NAME]: [{ DeleteRequest: { Key: { pk: { S: "bulk" }, sk: { S: "-" } } } }] } })).then(() => "done"),
   scan: () => table.send(new ScanCommand({ TableName: env.TABLE_NAME })),
-  send: ({ body }) => new SQSClient({}).send(new SendMessageCommand({ QueueUrl: env.WORK_QUEUE_URL, MessageBody: JSON.stringify(body), MessageGroupId: "ten_1" })).then(() => "sent"),
+  send: ({ body, to = "WORK_QUEUE_URL" }) => new SQSClient({}).send(new SendMessageCommand({ QueueUrl: env[to], MessageBody: JSON.stringify(body), MessageGroupId: "ten_1" })).then(() => "sent"),
   secret: async ({ id }) => (await new SecretsManagerClient({}).send(new GetSecretValueCommand({ SecretId: env[id] ?? id }))).SecretString,
   call: async ({ name }) => (await new LambdaClient({}).send(new InvokeCommand({ FunctionName: env[name], Payload: JSON.stringify({ do: "env" }) }))).StatusCode,
   store: ({ key, text }) => new S3Client({}).send(new PutObjectCommand({ Bucket: env.BUCKET_NAME, Key: key, Body: text })).then(() => "stored"),

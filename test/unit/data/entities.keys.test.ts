@@ -182,7 +182,6 @@ test.each<[string, unknown, Keys]>([
         turn_id: "trn_A",
         step: 2,
         user_id: "usr_U",
-        month: "2026-11",
         at: 1763715600000,
         model: "m",
         ...usage,
@@ -191,17 +190,72 @@ test.each<[string, unknown, Keys]>([
     {
       pk: "$platform#tenant_id_ten_T#session_id_5f0c",
       sk: "$tokenUsage_1#turn_id_trn_A#step_000002",
-      gsi1pk: "$platform#tenant_id_ten_T#month_2026-11",
-      gsi1sk: "$tokenUsage_1#at_01763715600000#turn_id_trn_A#step_000002",
     },
   ],
   [
     "usage counter",
-    entities.usageCounter.create({ tenant_id: "ten_T", scope: "month#2026-11", shard: 2, model: "m" }).params(),
+    entities.usageCounter.create({ tenant_id: "ten_T", month: "2026-11", spender: "tenant", shard: 2 }).params(),
     {
-      pk: "$platform#tenant_id_ten_T#scope_month#2026-11",
-      sk: "$usageCounter_1#shard_2#model_m",
+      pk: "$platform#tenant_id_ten_T#month_2026-11#spender_tenant",
+      sk: "$usageCounter_1#shard_2",
     },
+  ],
+  [
+    "usage of a day",
+    entities.usageDay.create({ ...of, day: "2026-11-21", month: "2026-11", user_id: "usr_U", model: "m" }).params(),
+    {
+      pk: "$platform#tenant_id_ten_T#session_id_5f0c",
+      sk: "$usageDay_1#day_2026-11-21#user_id_usr_U#model_m",
+      gsi1pk: "$platform#tenant_id_ten_T#month_2026-11",
+      gsi1sk: "$usageDay_1#day_2026-11-21#user_id_usr_U#session_id_5f0c#model_m",
+    },
+  ],
+  [
+    "usage of a sandbox",
+    entities.sandboxUsage.create({ ...of, epoch: 7, user_id: "usr_U", from: 1, until: 2, seconds: 1, at: 2 }).params(),
+    { pk: "$platform#tenant_id_ten_T#session_id_5f0c", sk: "$sandboxUsage_1#epoch_00000007" },
+  ],
+  [
+    "membership",
+    entities.user
+      .create({ tenant_id: "ten_T", user_id: "usr_U", email: "e", role: "viewer", generation: 1, created_at: 1 })
+      .params(),
+    { pk: "$platform#tenant_id_ten_T", sk: "$user_1#user_id_usr_U" },
+  ],
+  [
+    "account",
+    entities.login.create({ email: "a@b.c", user_id: "usr_U", generation: 1, created_at: 1 }).params(),
+    { pk: "$platform#email_a@b.c", sk: "$login_1" },
+  ],
+  [
+    "invite",
+    entities.invite
+      .create({
+        tenant_id: "ten_T",
+        invite_id: "inv_I",
+        secret_hash: "h",
+        role: "viewer",
+        invited_by: "usr_U",
+        created_at: 1,
+        expires_at: 1,
+      })
+      .params(),
+    { pk: "$platform#tenant_id_ten_T", sk: "$invite_1#invite_id_inv_I" },
+  ],
+  [
+    "identity (hashes are case sensitive)",
+    entities.identity.create({ subject_hash: "aB", email: "e", user_id: "usr_U", created_at: 1 }).params(),
+    { pk: "$platform#subject_hash_aB", sk: "$identity_1" },
+  ],
+  [
+    "spent ID token",
+    entities.spentIdToken.create({ token_hash: "aB", expires_at: 1 }).params(),
+    { pk: "$platform#token_hash_aB", sk: "$spentidtoken_1" },
+  ],
+  [
+    "quota counter",
+    entities.quotaCounter.create({ tenant_id: "ten_T", name: "storedSessions" }).params(),
+    { pk: "$platform#tenant_id_ten_T", sk: "$quotaCounter_1#name_storedSessions" },
   ],
   [
     "connection (its id is case sensitive)",
@@ -243,6 +297,22 @@ test.each<[string, unknown, Keys]>([
       pk: "$platform#tenant_id_ten_T#scope_usr_U#5f0c",
       sk: "$idempotency_1#request_id_r1",
     },
+  ],
+  [
+    "idempotency key (hashes are case sensitive)",
+    entities.idempotencyKey
+      .create({
+        tenant_id: "ten_T",
+        scope: "usr_U#POST /sessions",
+        key_hash: "aB",
+        fingerprint: "f",
+        operation_id: "o",
+        attempt: 1,
+        locked_until: 1,
+        expires_at: 1,
+      })
+      .params(),
+    { pk: "$platform#tenant_id_ten_T#scope_usr_U#POST /sessions", sk: "$idempotencyKey_1#key_hash_aB" },
   ],
 ])("the keys of a %s", (_name, params, expected) => {
   expect(keysOf(params)).toEqual(expected);

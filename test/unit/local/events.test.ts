@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { InvokeOutcome } from "../../../infra/local/contract.ts";
 import { succeeded } from "../../../infra/local/events/event-source.ts";
+import { every } from "../../../infra/local/events/every.ts";
 import { matchesPattern } from "../../../infra/local/events/pattern.ts";
 import { parseSchedule } from "../../../infra/local/events/schedule.ts";
 
@@ -84,4 +85,25 @@ describe("partial batch responses", () => {
         return [...succeeded(all, report(...failed), true)].join() === all.filter((id) => !failed.includes(id)).join();
       }),
     ));
+});
+
+describe("what runs each so often", () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  it.each([
+    ["a minute", 60_000],
+    ["24 days", 24 * 86_400_000],
+    ["30 days, which no timer of Node's can hold", 30 * 86_400_000],
+  ])("%s", (_name, intervalMs) => {
+    let runs = 0;
+    const timer = every(intervalMs, () => (runs += 1));
+    jest.advanceTimersByTime(intervalMs - 1);
+    expect(runs).toBe(0);
+    jest.advanceTimersByTime(1);
+    expect(runs).toBe(1);
+    jest.advanceTimersByTime(intervalMs);
+    expect(runs).toBe(2);
+    clearInterval(timer);
+  });
 });

@@ -167,16 +167,18 @@ describe("triggers", () => {
       {
         id: "ByPattern",
         name: "ByPattern",
+        bus: "default",
         schedule: null,
         pattern: { source: ["aws.ecs"] },
-        targets: [{ functionId: "Worker12345678", input: undefined, retries: 2 }],
+        targets: [{ to: { kind: "function", functionId: "Worker12345678" }, input: undefined, retries: 2 }],
       },
       {
         id: "ByRate",
         name: "ByRate",
+        bus: "default",
         schedule: "rate(1 minute)",
         pattern: null,
-        targets: [{ functionId: "Worker12345678", input: { a: 1 }, retries: 2 }],
+        targets: [{ to: { kind: "function", functionId: "Worker12345678" }, input: { a: 1 }, retries: 2 }],
       },
     ]);
   });
