@@ -1,29 +1,20 @@
-import { signedCursors } from "../../../shared/adapters/cursors-signed.ts";
 import { eventAnswers, outputAnswer, type HistoryDeps } from "../../../shared/domain/session/history.ts";
 import { toEvent, toMessage, type NewRow, type SessionKey } from "../../../shared/domain/timeline/row.ts";
-import { objectKey, readTimeline, storeBodies } from "../../../shared/domain/timeline/timeline.ts";
+import { objectKey, readTimeline } from "../../../shared/domain/timeline/timeline.ts";
 import { EventsPage, EventsQuery, ToolOutput } from "../../../shared/protocol/conversation.ts";
 import { maxMessageBytes } from "../../../shared/protocol/limits.ts";
-import { startEngine, type Engine } from "../../support/engine.ts";
-import { fixedSecret, scriptedModel } from "../../support/fakes.ts";
+import type { Engine } from "../../support/engine.ts";
+import { startHistory } from "../../support/history.ts";
 import { answerMessage, callCompleted, seededTurn, seedLog, turnStarted, userMessage } from "../../support/seed.ts";
 
 let engine: Engine;
 let deps: HistoryDeps;
+let sessionWith: Awaited<ReturnType<typeof startHistory>>["sessionWith"];
 
 beforeAll(async () => {
-  engine = await startEngine(scriptedModel([]));
-  deps = { ...engine.deps, objects: engine.objects, cursors: signedCursors(fixedSecret("a secret of the tests")) };
+  ({ engine, deps, sessionWith } = await startHistory());
 });
 afterAll(() => engine.stop());
-
-async function sessionWith(log: NewRow[]): Promise<SessionKey> {
-  const { tenant_id, session_id } = await engine.session();
-  const key = { tenant_id, session_id };
-  await storeBodies(engine.objects, key, log);
-  await seedLog(engine.deps.table, key, log);
-  return key;
-}
 
 async function events(key: SessionKey, query: Record<string, unknown>) {
   const answer = await eventAnswers(deps, key, EventsQuery.parse(query));

@@ -1,18 +1,15 @@
-import { signedCursors } from "../../../shared/adapters/cursors-signed.ts";
 import { messageAnswer, messageAnswers, type HistoryDeps } from "../../../shared/domain/session/history.ts";
-import type { NewRow, SessionKey } from "../../../shared/domain/timeline/row.ts";
-import { storeBodies } from "../../../shared/domain/timeline/timeline.ts";
+import type { SessionKey } from "../../../shared/domain/timeline/row.ts";
 import { tooManyCalls } from "../../../shared/domain/turn/step.decisions.ts";
 import { Message, MessagesQuery } from "../../../shared/protocol/conversation.ts";
-import { startEngine, type Engine } from "../../support/engine.ts";
-import { fixedSecret, scriptedModel } from "../../support/fakes.ts";
+import type { Engine } from "../../support/engine.ts";
+import { startHistory } from "../../support/history.ts";
 import {
   answerMessage,
   callCompleted,
   callStarted,
   seededTurn,
   seededUsage,
-  seedLog,
   turnEnded,
   turnOf,
   turnStarted,
@@ -21,20 +18,12 @@ import {
 
 let engine: Engine;
 let deps: HistoryDeps;
+let sessionWith: Awaited<ReturnType<typeof startHistory>>["sessionWith"];
 
 beforeAll(async () => {
-  engine = await startEngine(scriptedModel([]));
-  deps = { ...engine.deps, objects: engine.objects, cursors: signedCursors(fixedSecret("a secret of the tests")) };
+  ({ engine, deps, sessionWith } = await startHistory());
 });
 afterAll(() => engine.stop());
-
-async function sessionWith(log: NewRow[]): Promise<SessionKey> {
-  const { tenant_id, session_id } = await engine.session();
-  const key = { tenant_id, session_id };
-  await storeBodies(engine.objects, key, log);
-  await seedLog(engine.deps.table, key, log);
-  return key;
-}
 
 const page = (key: SessionKey, query: Record<string, unknown> = {}) =>
   messageAnswers(deps, key, MessagesQuery.parse(query));
