@@ -1,46 +1,20 @@
 import { subscribersOf } from "../domain/connection/connection.ts";
 import { ensureContainer } from "../domain/container/container.ts";
-import { transition, type Conversation } from "../domain/conversation/conversation.ts";
-import { announceLive } from "../domain/timeline/announce.ts";
+import type { Conversation } from "../domain/conversation/conversation.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
-import { readTimeline } from "../domain/timeline/timeline.ts";
 import { keptOfPartial } from "../domain/turn/partial.decisions.ts";
-import { buildTranscript, InvalidTranscript } from "../domain/turn/transcript.ts";
-import { failStep, postponeStep, type Claim } from "../domain/turn/step.decisions.ts";
-import { wake } from "../domain/turn/turn.ts";
+import type { Claim } from "../domain/turn/step.decisions.ts";
 import { AppError } from "../errors.ts";
-import { ModelFailure, type ModelRequest, type PartialAnswer, type StopReason } from "../ports/model.ts";
-import type { ErrorCode } from "../protocol/error-code.ts";
+import type { PartialAnswer, StopReason } from "../ports/model.ts";
 import { idPrefixes } from "../protocol/ids.ts";
 import { claimNext } from "./claim.ts";
 import type { Answered, Step } from "./claimed-step.ts";
 import { conclude } from "./commit.ts";
 import { concludeCut } from "./cut.ts";
-import { endBy } from "./finish.ts";
+import { recover } from "./recover.ts";
+import { requestOf } from "./request.ts";
 import type { StepDeps } from "./step-deps.ts";
-import { LeaseLost, streamAnswer } from "./stream-answer.ts";
-
-const maxOutputTokens = 32_000;
-/** Without a `retry-after`. */
-const defaultRetryMs = 5_000;
-
-const failureCodes: Record<"rejected" | "unauthorized" | "payment", { code: ErrorCode; message: string }> = {
-  rejected: { code: "model_rejected", message: "The model refused the request" },
-  unauthorized: { code: "model_unavailable", message: "The platform's model key was refused" },
-  payment: { code: "model_unavailable", message: "The platform's spending limit at the model's provider is reached" },
-};
-
-const modelIsDown = { code: "model_unavailable" as const, message: "The model did not answer for 15 minutes" };
-
-async function requestOf(deps: StepDeps, key: SessionKey): Promise<{ request: ModelRequest; seenHead: number }> {
-  const { rows: log } = await readTimeline(deps, key, { after: 0 });
-  const messages = buildTranscript(log, deps.turnModel);
-  const { turnModel: model, system, tools } = deps;
-  return {
-    request: { model, system, tools: [...tools], messages, maxTokens: maxOutputTokens },
-    seenHead: log.at(-1)?.seq ?? 0,
-  };
-}
+import { streamAnswer } from "./stream-answer.ts";
 
 /** One answer, or what there was of it. */
 type Heard = { kind: "whole"; answered: Answered } | { kind: "cut"; answered: Answered | null };
@@ -70,39 +44,6 @@ function toAnswered(
     answer: { message_id, content, stopReason, seenHead, usage: { ...counted, cost_micro_usd } },
     modelRequestId: requestId,
   };
-}
-
-/** The model can not answer the step at all. */
-async function giveUp(
-  deps: StepDeps,
-  { key, claim }: Pick<Step, "key" | "claim">,
-  error: { code: ErrorCode; message: string },
-  hops: number,
-): Promise<void> {
-  await endBy(deps, key, hops, (current, hasWorkspace, now) => failStep(current, claim, error, hasWorkspace, now));
-}
-
-async function postpone(deps: StepDeps, { key, claim }: Step, failure: ModelFailure, hops: number): Promise<void> {
-  const delayMs = Math.min(failure.retryAfterMs ?? defaultRetryMs * (0.5 + deps.ids.random()), 900_000);
-  const outcome = await transition(deps, key, (current, now) => postponeStep(current, claim, delayMs, now));
-  if (outcome.kind === "declined") return giveUp(deps, { key, claim }, modelIsDown, hops);
-  if (outcome.kind !== "committed") return;
-  const waiting = { type: "model.waiting" as const, data: { code: failure.kind, retry_after_ms: Math.round(delayMs) } };
-  await announceLive(deps, key, waiting, claim.turn_id);
-  await wake(deps, key, Math.ceil(delayMs / 1000), hops + 1);
-}
-
-async function recover(deps: StepDeps, step: Step, error: unknown, hops: number): Promise<void> {
-  const fields = { ...step.key, turn_id: step.claim.turn_id, step: step.claim.step };
-  if (error instanceof LeaseLost) return deps.log.warn("step taken over", fields);
-  if (error instanceof InvalidTranscript) {
-    deps.log.error("transcript is not sendable", { ...fields, error: error.message });
-    return giveUp(deps, step, { code: "internal", message: "The conversation is damaged" }, hops);
-  }
-  if (!(error instanceof ModelFailure)) throw error;
-  deps.log.warn("model failed", { ...fields, code: error.kind, error: error.message });
-  if (error.kind === "overloaded" || error.kind === "broken_stream") return postpone(deps, step, error, hops);
-  await giveUp(deps, step, failureCodes[error.kind], hops);
 }
 
 /**

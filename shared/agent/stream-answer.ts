@@ -76,7 +76,7 @@ async function keepLooking(
 /** Sends deltas in the background: a slow watcher never slows the stream down. */
 class Sender {
   private sending: Promise<void> = Promise.resolve();
-  private timer: ReturnType<typeof setTimeout> | null = null;
+  private isWaiting = false;
 
   private readonly deps: StepDeps;
   private readonly streaming: Streaming;
@@ -87,18 +87,17 @@ class Sender {
   }
 
   schedule(): void {
-    if (this.timer) return;
+    if (this.isWaiting) return;
     const wait = this.streaming.relay.waitMs();
     if (wait === 0) return this.flush();
-    this.timer = setTimeout(() => {
-      this.timer = null;
+    this.isWaiting = true;
+    void this.deps.clock.sleep(wait).then(() => {
+      this.isWaiting = false;
       this.flush();
-    }, wait);
+    });
   }
 
   async drain(): Promise<void> {
-    if (this.timer) clearTimeout(this.timer);
-    this.timer = null;
     this.flush();
     await this.sending;
   }
