@@ -14,7 +14,7 @@ const base = {
   modulePathIgnorePatterns: ["<rootDir>/(dist|cdk\\.out|\\.local|coverage)/"],
 };
 
-const kinds = ["unit", "integration", "infra", "security", "architecture", "e2e"];
+const kinds = ["unit", "integration", "infra", "security", "architecture", "simulation", "e2e"];
 
 export default {
   testTimeout: 30_000,

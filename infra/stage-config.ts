@@ -29,6 +29,8 @@ export interface StageConfig {
   /** OpenID providers whose ID tokens sign people in. */
   readonly oidc: readonly OidcProvider[];
   readonly turnModel: string;
+  /** Asked while `turnModel` refuses for longer than a minute; null is none. */
+  readonly fallbackModel: string | null;
   readonly namingModel: string;
   readonly preview: PreviewOrigin;
   /** Steps that run at the same time, over all tenants (2 to 1000). */
@@ -58,6 +60,7 @@ const publicHosts: GitHost[] = ["github.com", "gitlab.com"].map((name) => ({
 const deployed = {
   gitHosts: publicHosts,
   turnModel: "claude-sonnet-5-5",
+  fallbackModel: null,
   namingModel: "claude-haiku-5-5",
   registration: "open",
   oidc: [],
@@ -117,7 +120,7 @@ const configs: Record<Stage, (setting: Setting) => StageConfig> = {
 type Setting = (name: string) => string | undefined;
 
 /**
- * The stage named by `-c stage=` (default `dev`), with what an account sets by context: `model`, `allowedOrigins`
+ * The stage named by `-c stage=` (default `dev`), with what an account sets by context: `model`, `fallbackModel`, `allowedOrigins`
  * (separated by commas), `defaultPlan`, `registration`, `oidc` (a JSON list), `previewDomain` with `previewCertificateArn`, `alarmTopicArn`; on `local` also
  * `gitHostOrigin`.
  */
@@ -132,6 +135,7 @@ export function readStageConfig(node: Node): StageConfig {
   return {
     ...config,
     turnModel: setting("model") ?? config.turnModel,
+    fallbackModel: setting("fallbackModel") ?? config.fallbackModel,
     namingModel: setting("namingModel") ?? config.namingModel,
     allowedOrigins: setting("allowedOrigins")?.split(",") ?? config.allowedOrigins,
     preview: previewDomain(setting) ?? config.preview,

@@ -38,6 +38,7 @@ const meanings: Record<ErrorCode, ErrorMeaning> = {
   model_unavailable: { status: 503, title: "The model did not answer", retryable: true },
   model_rejected: { status: 422, title: "The model refused the request", retryable: false },
   model_output_limit: { status: 422, title: "The answer reached its length limit", retryable: false },
+  model_stopped: { status: 422, title: "The model stopped for an unknown reason", retryable: true },
   context_full: { status: 422, title: "The conversation no longer fits the model", retryable: false },
   price_unknown: { status: 422, title: "Money is limited, but the model's price is unknown", retryable: false },
   busy: { status: 503, title: "Too much contention, try again", retryable: true },

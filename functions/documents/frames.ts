@@ -11,6 +11,7 @@ export const frameSummaries: Record<ClientFrameType, string> = {
   "turn.interrupt": "Ends the running turn",
   "queue.cancel": "Takes a waiting prompt out of the queue",
   "queue.reorder": "Says in which order waiting prompts begin",
+  "approval.resolve": "Decides on a tool call that waits for a person, or answers a question",
 };
 
 export const sandboxFrameSummaries: Record<SandboxFrameType, string> = {
@@ -35,6 +36,8 @@ export const eventSummaries: Record<ServerEvent["type"], string> = {
   "turn.ended": "The turn is over, and why",
   "tool.started": "The model calls a tool",
   "tool.completed": "The tool's result",
+  "approval.requested": "A person has to decide on a tool call, or the model asks one",
+  "approval.resolved": "What became of a decision that was waited for",
   "checkpoint.created": "The workspace was committed",
   "checkpoint.pushed": "A push that was late arrived",
   "container.starting": "A sandbox is launched",

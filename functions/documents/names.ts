@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as account from "../../shared/protocol/account.ts";
 import * as apiKey from "../../shared/protocol/api-key.ts";
+import * as approval from "../../shared/protocol/approval.ts";
 import * as budget from "../../shared/protocol/budget.ts";
 import * as checkpoint from "../../shared/protocol/checkpoint.ts";
 import * as clientFrame from "../../shared/protocol/client-frame.ts";
@@ -31,6 +32,7 @@ const modules = [
   session,
   inbox,
   content,
+  approval,
   clientFrame,
   conversation,
   checkpoint,

@@ -1,6 +1,7 @@
 import type { RouteDefinition } from "../kit/route.ts";
 import type { HttpDeps } from "./deps.ts";
 import { apiKeyRoutes } from "./routes/api-keys.ts";
+import { approvalRoutes } from "./routes/approvals.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { budgetRoutes } from "./routes/budgets.ts";
 import { conversationRoutes } from "./routes/conversation.ts";
@@ -36,6 +37,7 @@ export const routes: RouteDefinition<HttpDeps>[] = [
   ...inboxRoutes,
   ...conversationRoutes,
   ...queueRoutes,
+  ...approvalRoutes,
   ...budgetRoutes,
   ...usageRoutes,
   ...webhookRoutes,

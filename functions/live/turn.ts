@@ -8,9 +8,11 @@ import { modelKey, secretReader } from "../../shared/adapters/secrets.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
 import type { StepDeps } from "../../shared/agent/step-deps.ts";
 import { systemPrompt } from "../../shared/agent/system-prompt.ts";
+import { platformTools } from "../../shared/agent/platform-tools.ts";
+import { TranscriptCache } from "../../shared/agent/transcript-cache.ts";
 import { agentTools } from "../../shared/agent/tools.ts";
 import { readEnvironment } from "../../shared/config/env.ts";
-import { costMicroUsd } from "../../shared/config/models.ts";
+import { costMicroUsd, factsOf } from "../../shared/config/models.ts";
 import { plansOf } from "../../shared/config/plans.ts";
 import { liveSessions } from "./parts.ts";
 
@@ -22,9 +24,12 @@ export function liveTurn(): StepDeps {
     ...liveSessions("turn", env),
     model: new AnthropicModel({ apiKey: modelKey(secrets, env.MODEL_SECRET_ID) }),
     turnModel: env.TURN_MODEL,
+    fallbackModel: env.TURN_FALLBACK_MODEL || undefined,
     system: systemPrompt,
-    tools: agentTools,
+    tools: [...agentTools, ...platformTools],
     price: costMicroUsd,
+    contextTokens: (model) => factsOf(model)?.contextTokens ?? null,
+    transcripts: new TranscriptCache(),
     plans: plansOf(env),
     provider: ecsSandboxProvider({
       client: new ECSClient({}),

@@ -1,5 +1,6 @@
 import { type Connection, connectionMay, subscribe, unsubscribe } from "../../shared/domain/connection/connection.ts";
 import { replay } from "../../shared/domain/connection/replay.ts";
+import { resolveApproval } from "../../shared/domain/approval/resolve.ts";
 import { findSessionRow } from "../../shared/domain/session/session-row.ts";
 import { interrupt } from "../../shared/domain/turn/interrupt.ts";
 import { submitPrompt } from "../../shared/domain/turn/prompt.ts";
@@ -52,6 +53,11 @@ const frames: FrameTable<ClientFrame, ClientFrameDeps, FrameResults> = {
   "queue.reorder": async (deps, { request_id, session_id, turn_ids }, connection) => {
     const key = { tenant_id: connection.tenant_id, session_id };
     return { result: await reorderPrompts(deps, key, { user_id: userOf(connection), request_id, turn_ids }) };
+  },
+
+  "approval.resolve": async (deps, { type: _type, session_id, ...asked }, connection) => {
+    const key = { tenant_id: connection.tenant_id, session_id };
+    return { result: await resolveApproval(deps, key, { user_id: userOf(connection), ...asked }) };
   },
 };
 

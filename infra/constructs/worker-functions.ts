@@ -15,7 +15,8 @@ export function workerFunctions(scope: Construct, platform: Platform) {
     process: "turn",
     settings,
     timeout: turnTimeout,
-    memoryMiB: 1024,
+    // It waits for the model most of its time, and is paid by memory and time.
+    memoryMiB: 512,
     uses: [
       table.forReadingAndWriting(),
       queue.forSending(),
@@ -30,6 +31,7 @@ export function workerFunctions(scope: Construct, platform: Platform) {
     environment: {
       GIT_HOSTS: JSON.stringify(config.gitHosts),
       TURN_MODEL: config.turnModel,
+      TURN_FALLBACK_MODEL: config.fallbackModel ?? "",
       DEFAULT_PLAN: config.defaultPlan,
     },
     // A turn is a chain of steps through the queue; the worker caps its hops itself.

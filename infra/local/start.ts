@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
+import { writeOperatorFile } from "./operator-file.ts";
 import { startPlatform, type Platform } from "./platform.ts";
 import { defaultPorts, type PlatformOptions } from "./platform-options.ts";
 import { prepare } from "./prepare.ts";
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
     ports: defaultPorts,
     log: (line) => console.error(line),
   });
-  endOnSignal(platform);
+  endOnSignal(platform, writeOperatorFile(platform));
   console.log(describe(platform, settings.model));
 }
 
@@ -73,13 +74,14 @@ function modelLine(platform: Platform, model: PlatformOptions["model"]): string 
     : `the model at ${platform.modelUrl}`;
 }
 
-function endOnSignal(platform: Platform): void {
+function endOnSignal(platform: Platform, forget: () => void): void {
   let asked = false;
   const end = () => {
     // The second time a person means it.
     if (asked) process.exit(130);
     asked = true;
     console.log("\nStopping...");
+    forget();
     platform.stop().then(() => process.exit(0), fail);
   };
   process.on("SIGINT", end);

@@ -3,8 +3,8 @@ import { Stream } from "@anthropic-ai/sdk/streaming";
 import { ModelFailure, type Model, type ModelEvent, type ModelRequest } from "../ports/model.ts";
 import { AnswerAssembler, broken } from "./anthropic/assembler.ts";
 import { modelFailure } from "./anthropic/failure.ts";
-import { buildModelRequest } from "./anthropic/request.ts";
-import { Watchdog } from "./anthropic/watchdog.ts";
+import { serialiseRequest } from "./anthropic/request.ts";
+import { systemTimer, Watchdog, type StartTimer, type Timer } from "./anthropic/watchdog.ts";
 
 const drainMs = 50;
 
@@ -17,6 +17,8 @@ export interface AnthropicModelOptions {
   idleMs?: number;
   /** How long the API may take to begin an answer. */
   headersMs?: number;
+  /** What measures the silence. */
+  startTimer?: StartTimer;
   /** Null: the SDK's own, which reads ANTHROPIC_BASE_URL. */
   baseUrl?: string | null;
 }
@@ -26,30 +28,34 @@ export class AnthropicModel implements Model {
   readonly #client: BaseAnthropic;
   readonly #apiKey: ApiKey;
   readonly #idleMs: number;
+  readonly #startTimer: StartTimer;
 
-  constructor({ apiKey, idleMs = 30_000, headersMs = 60_000, baseUrl }: AnthropicModelOptions) {
+  constructor({ apiKey, idleMs = 30_000, headersMs = 60_000, ...options }: AnthropicModelOptions) {
+    const { startTimer = systemTimer, baseUrl } = options;
     this.#apiKey = apiKey;
     this.#idleMs = idleMs;
+    this.#startTimer = startTimer;
     this.#client = anthropicClient(apiKey, headersMs, baseUrl);
   }
 
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent> {
-    return this.streamBody(request.model, JSON.stringify(buildModelRequest(request)), signal);
+    return this.streamBody(request.model, serialiseRequest(request), signal);
   }
 
-  /** As `stream`, with a body that the caller has serialised (see `buildModelRequest` for its shape). */
-  async *streamBody(model: string, body: string, signal: AbortSignal): AsyncIterable<ModelEvent> {
+  /** As `stream`, with a body that the caller has serialised (see `serialiseRequest`). */
+  async *streamBody(model: string, body: string | Buffer, signal: AbortSignal): AsyncIterable<ModelEvent> {
     const call = new AbortController();
     const onAbort = () => call.abort(aborted(signal));
     if (signal.aborted) throw aborted(signal);
     signal.addEventListener("abort", onAbort, { once: true });
-    const watchdog = new Watchdog(this.#idleMs, () => call.abort(broken(`nothing came for ${this.#idleMs} ms`)));
+    const onSilence = () => call.abort(broken(`nothing came for ${this.#idleMs} ms`));
+    const watchdog = new Watchdog(this.#idleMs, onSilence, this.#startTimer);
     const assembler = new AnswerAssembler(model);
     let requestId: string | null = null;
     try {
       const response = await this.#post(body, call.signal);
       requestId = response.headers.get("request-id");
-      yield* readAnswer(assembler, response, call, watchdog);
+      yield* readAnswer(assembler, response, call, watchdog, this.#startTimer);
     } catch (error) {
       const failure = modelFailure(call.signal.aborted ? call.signal.reason : error);
       failure.partial = assembler.partial(requestId);
@@ -61,19 +67,19 @@ export class AnthropicModel implements Model {
     }
   }
 
-  async #post(body: string, signal: AbortSignal): Promise<Response> {
+  async #post(body: string | Buffer, signal: AbortSignal): Promise<Response> {
     try {
       return await this.#send(body, signal);
     } catch (error) {
-      const isRefusedKey = error instanceof APIError && error.type === "authentication_error";
+      const isRefusedKey = error instanceof APIError && (error.status === 401 || error.type === "authentication_error");
       if (!isRefusedKey || signal.aborted) throw error;
     }
     // The key may have been rotated since it was read.
-    await this.#apiKey({ fresh: true });
+    await readKey(this.#apiKey, { fresh: true });
     return this.#send(body, signal);
   }
 
-  #send(body: string, signal: AbortSignal): Promise<Response> {
+  #send(body: string | Buffer, signal: AbortSignal): Promise<Response> {
     const headers = { "content-type": "application/json" };
     return this.#client.post<unknown>("/v1/messages", { body, headers, stream: true, signal }).asResponse();
   }
@@ -85,14 +91,7 @@ export class AnthropicModel implements Model {
  */
 export function anthropicClient(apiKey: ApiKey, timeoutMs: number, baseUrl?: string | null): BaseAnthropic {
   return new BaseAnthropic({
-    apiKey: async () => {
-      try {
-        return await apiKey({ fresh: false });
-      } catch (cause) {
-        if (cause instanceof ModelFailure) throw cause;
-        throw new ModelFailure("overloaded", "the model's key could not be read", { cause });
-      }
-    },
+    apiKey: () => readKey(apiKey, { fresh: false }),
     maxRetries: 0,
     timeout: timeoutMs,
     logLevel: "off",
@@ -101,12 +100,22 @@ export function anthropicClient(apiKey: ApiKey, timeoutMs: number, baseUrl?: str
   });
 }
 
+async function readKey(apiKey: ApiKey, options: { fresh: boolean }): Promise<string> {
+  try {
+    return await apiKey(options);
+  } catch (cause) {
+    if (cause instanceof ModelFailure) throw cause;
+    throw new ModelFailure("overloaded", "the model's key could not be read", { cause });
+  }
+}
+
 /** The SDK's own iterator over parsed events hides pings, and with them that the connection lives. */
 async function* readAnswer(
   assembler: AnswerAssembler,
   response: Response,
   call: AbortController,
   watchdog: Watchdog,
+  startTimer: StartTimer,
 ): AsyncGenerator<ModelEvent> {
   const events = Stream.rawEvents(response, call);
   while (!assembler.isComplete) {
@@ -118,18 +127,18 @@ async function* readAnswer(
     if (delta !== null) yield delta;
   }
   const completed = assembler.complete(response.headers.get("request-id"));
-  await drained(events);
+  await drained(events, startTimer);
   yield completed;
 }
 
 /** Reading the body to its end lets the next call use the same connection; it is not worth waiting for. */
-async function drained(events: AsyncGenerator<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
+async function drained(events: AsyncGenerator<unknown>, startTimer: StartTimer): Promise<void> {
+  let timer: Timer | undefined;
   const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, drainMs);
+    timer = startTimer(drainMs, resolve);
   });
   await Promise.race([events.next().catch(() => undefined), patience]);
-  clearTimeout(timer);
+  timer?.stop();
 }
 
 function parse(data: string): Record<string, unknown> {

@@ -2,6 +2,7 @@ import { latestContainer } from "../domain/container/container.ts";
 import { transition } from "../domain/conversation/conversation.ts";
 import { announce } from "../domain/timeline/announce.ts";
 import { cutStep } from "../domain/turn/step.decisions.ts";
+import { wakeParent } from "../domain/turn/turn.ts";
 import { meter } from "../domain/usage/usage.ts";
 import { meteredCall, usageUpdated, type Answered, type Step } from "./claimed-step.ts";
 import { follow, isUp } from "./finish.ts";
@@ -21,4 +22,5 @@ export async function concludeCut(deps: StepDeps, step: Step, answered: Answered
   if (outcome.kind !== "committed") return answered ? meterLate(deps, step, answered) : undefined;
   await announce(deps, key, outcome.rows, answered ? [usageUpdated(deps, step, answered)] : []);
   await follow(deps, key, outcome.conversation, container, hops);
+  await wakeParent(deps, outcome.conversation, outcome.rows);
 }

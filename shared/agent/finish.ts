@@ -5,14 +5,13 @@ import { transition, type Conversation, type Decide } from "../domain/conversati
 import { announce } from "../domain/timeline/announce.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
 import { callsOfStep } from "../domain/tool-call/tool-call.ts";
-import { cancelCalls, idsOf } from "../domain/turn/interrupt.ts";
+import { cancelCalls, idsOf, stopChildren } from "../domain/turn/interrupt.ts";
 import { finish, nextMove } from "../domain/turn/turn.decisions.ts";
-import { wake } from "../domain/turn/turn.ts";
-import { checkpointWaitMs } from "../domain/turn/waits.ts";
+import { wake, wakeParent } from "../domain/turn/turn.ts";
+import { checkpointWaitMs, watchdogMs } from "../domain/turn/waits.ts";
 import type { StepDeps } from "./step-deps.ts";
 
-/** While calls are pending, somebody looks this often whether they still can complete. */
-export const watchdogSeconds = 15;
+export const watchdogSeconds = watchdogMs / 1000;
 
 export function isUp(container: Container | null, now: number): boolean {
   return container?.status === "ready" && lossOf(container, now) === null;
@@ -26,6 +25,8 @@ export async function follow(
   container: Container | null,
   hops: number,
 ): Promise<void> {
+  // Who waits for persons is found at their deadline; nobody looks before.
+  if (conversation.status === "waiting") return;
   if (conversation.phase === "tools") return wake(deps, key, watchdogSeconds, hops + 1);
   if (conversation.phase === "checkpoint") {
     if (container) await takeCheckpoint(deps, conversation, container);
@@ -47,6 +48,7 @@ export async function endBy<T>(
   if (outcome.kind !== "committed") return null;
   await announce(deps, key, outcome.rows);
   await follow(deps, key, outcome.conversation, container, hops);
+  await wakeParent(deps, outcome.conversation, outcome.rows);
   return outcome;
 }
 
@@ -57,9 +59,11 @@ export async function finishTurn(
   conversation: Conversation,
   hops: number,
 ): Promise<void> {
-  // Who interrupted may have died before it told the sandbox.
+  // Who interrupted may have died before it told the sandbox, and the sub-sessions.
   if (conversation.interrupt_at !== undefined) {
-    await cancelCalls(deps, key, idsOf(await callsOfStep(deps.table, conversation)));
+    const calls = await callsOfStep(deps.table, conversation);
+    await cancelCalls(deps, key, idsOf(calls));
+    await stopChildren(deps, calls);
   }
   await endBy(deps, key, hops, (current, hasWorkspace, now) => {
     const move = nextMove(current, now);

@@ -1,18 +1,25 @@
-import type { SessionKey } from "../domain/timeline/row.ts";
-import { readTimeline } from "../domain/timeline/timeline.ts";
-import { buildTranscript } from "../domain/turn/transcript.ts";
 import type { ModelRequest } from "../ports/model.ts";
 import type { StepDeps } from "./step-deps.ts";
+import { type Asking, transcriptOf } from "./transcript.ts";
 
 const maxOutputTokens = 32_000;
 
-/** What the model is asked next, and how much of the timeline that shows it. Throws `InvalidTranscript`. */
-export async function requestOf(deps: StepDeps, key: SessionKey): Promise<{ request: ModelRequest; seenHead: number }> {
-  const { rows: log } = await readTimeline(deps, key, { after: 0 });
-  const messages = buildTranscript(log, deps.turnModel);
+/** What a model call is asked, and what of the session it sees. */
+export interface Asked {
+  request: ModelRequest;
+  /** The head of the timeline. */
+  seenHead: number;
+  /** What stands before the transcript. */
+  boundTo: string;
+}
+
+/** What the model is asked next. Throws `InvalidTranscript`. */
+export async function requestOf(deps: StepDeps, step: Asking): Promise<Asked> {
+  const { transcript, boundTo } = await transcriptOf(deps, step);
   const { turnModel: model, system, tools } = deps;
   return {
-    request: { model, system, tools: [...tools], messages, maxTokens: maxOutputTokens },
-    seenHead: log.at(-1)?.seq ?? 0,
+    request: { model, system, tools: [...tools], messages: transcript.messages(), maxTokens: maxOutputTokens },
+    seenHead: transcript.head,
+    boundTo,
   };
 }

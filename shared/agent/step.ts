@@ -5,12 +5,12 @@ import type { SessionKey } from "../domain/timeline/row.ts";
 import { keptOfPartial } from "../domain/turn/partial.decisions.ts";
 import type { Claim } from "../domain/turn/step.decisions.ts";
 import { AppError } from "../errors.ts";
-import type { PartialAnswer, StopReason } from "../ports/model.ts";
 import { idPrefixes } from "../protocol/ids.ts";
 import { claimNext } from "./claim.ts";
-import type { Answered, Step } from "./claimed-step.ts";
+import { type Answered, type Step, toAnswered } from "./claimed-step.ts";
 import { conclude } from "./commit.ts";
 import { concludeCut } from "./cut.ts";
+import { offeredTools } from "./delegate-tool.ts";
 import { recover } from "./recover.ts";
 import { requestOf } from "./request.ts";
 import type { StepDeps } from "./step-deps.ts";
@@ -21,29 +21,16 @@ type Heard = { kind: "whole"; answered: Answered } | { kind: "cut"; answered: An
 
 async function ask(deps: StepDeps, step: Step): Promise<Heard> {
   const { key, claim } = step;
-  const [{ request, seenHead }, watchers] = await Promise.all([requestOf(deps, key), subscribersOf(deps, key)]);
+  const [asked, watchers] = await Promise.all([requestOf(deps, step), subscribersOf(deps, key)]);
+  const { request, seenHead, boundTo } = asked;
   const messageId = deps.ids.next(idPrefixes.message);
   const heard = await streamAnswer(deps, request, { key, claim, messageId, watchers });
-  const at = { messageId, seenHead };
+  const at = { message_id: messageId, seenHead, boundTo };
   if (heard.kind === "completed") return { kind: "whole", answered: toAnswered(deps, heard.completed, at) };
   const { partial } = heard;
   if (!partial) return { kind: "cut", answered: null };
   const said = { ...partial, content: keptOfPartial(partial.content), stopReason: "end_turn" as const };
   return { kind: "cut", answered: toAnswered(deps, said, at) };
-}
-
-function toAnswered(
-  deps: StepDeps,
-  said: PartialAnswer & { stopReason: StopReason },
-  { messageId: message_id, seenHead }: { messageId: string; seenHead: number },
-): Answered {
-  const { content, stopReason, usage, requestId } = said;
-  const { cache_write_1h_tokens: _hour, list_price: _list, ...counted } = usage;
-  const cost_micro_usd = deps.price(usage, deps.clock.now());
-  return {
-    answer: { message_id, content, stopReason, seenHead, usage: { ...counted, cost_micro_usd } },
-    modelRequestId: requestId,
-  };
 }
 
 /**
@@ -67,11 +54,15 @@ export async function runStep(
   });
   const claim: Claim = { turn_id, step: number, fence };
   const step: Step = { key, claim, conversation: claimed, container, refusal: () => refusal };
+  const offering: StepDeps = { ...deps, tools: offeredTools(deps.tools, claimed) };
   try {
-    const heard = await ask(deps, step);
-    if (heard.kind === "cut") await concludeCut(deps, step, heard.answered, hops);
-    else await conclude(deps, step, heard.answered, hops);
+    const heard = await ask(offering, step);
+    if (heard.kind === "cut") await concludeCut(offering, step, heard.answered, hops);
+    else await conclude(offering, step, heard.answered, hops);
   } catch (error) {
-    await recover(deps, step, error, hops);
+    await recover(offering, step, error, hops);
+  } finally {
+    // The end of the invocation would be the end of a launch under way.
+    await container;
   }
 }

@@ -17,6 +17,15 @@ export class LeaseLost extends Error {}
 /** The user asked for the end of the turn. */
 class Interrupted extends Error {}
 
+/** So long before its process ends a worker stops, to give the step back itself. */
+const marginMs = 60_000;
+
+/** The worker's process ends before the model's answer does. */
+export class OutOfTime extends Error {
+  readonly kind = "out_of_time";
+  partial: PartialAnswer | null = null;
+}
+
 export type Streamed =
   | { kind: "completed"; completed: Completed }
   /** Null: the model had not begun to answer. */
@@ -47,8 +56,11 @@ async function keepLease(deps: StepDeps, streaming: Streaming): Promise<void> {
   if (renewed.kind === "committed") streaming.leaseUntil = now + leaseMs;
 }
 
-/** Aborts the stream where nobody waits for its end any more. */
+/** Aborts the stream where nobody waits for its end any more, or nobody will be there at its end. */
 async function keepStep(deps: StepDeps, streaming: Streaming): Promise<void> {
+  if (deps.endsAt !== undefined && deps.clock.now() >= deps.endsAt - marginMs) {
+    return streaming.abort.abort(new OutOfTime("the worker's time is over"));
+  }
   const current = await readConversation(deps.table, streaming.key);
   if (!current || !holds(current, streaming.claim)) return streaming.abort.abort(new LeaseLost());
   if (current.interrupt_at !== undefined) return streaming.abort.abort(new Interrupted());
@@ -120,6 +132,8 @@ export interface StreamOf {
   messageId: string;
   /** Who watched a moment ago; newcomers are found while it streams. */
   watchers: string[];
+  /** Nobody watches: it is no answer. */
+  isSilent?: true;
 }
 
 /**
@@ -136,13 +150,17 @@ export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: St
   const sender = new Sender(deps, streaming);
   const ended = new AbortController();
   // Apart, so that a slow watcher does not put off an interrupt.
-  for (const look of [greetNewWatchers, keepStep]) void keepLooking(deps, streaming, ended.signal, look);
+  for (const look of of.isSilent ? [keepStep] : [greetNewWatchers, keepStep])
+    void keepLooking(deps, streaming, ended.signal, look);
   try {
     sender.send([relay.started()]);
     return { kind: "completed", completed: await consume(deps, request, streaming, sender) };
   } catch (error) {
-    if (!(abort.signal.reason instanceof Interrupted)) throw abort.signal.aborted ? abort.signal.reason : error;
-    return { kind: "interrupted", partial: error instanceof ModelFailure ? error.partial : null };
+    const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
+    const partial = error instanceof ModelFailure ? error.partial : null;
+    if (reason instanceof Interrupted) return { kind: "interrupted", partial };
+    if (reason instanceof OutOfTime) reason.partial = partial;
+    throw reason;
   } finally {
     ended.abort();
     await sender.drain();

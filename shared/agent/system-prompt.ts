@@ -22,5 +22,5 @@ Servers and preview
 
 Working style
 - Say in a sentence what you are about to do, then do it. Run the tests, or the program itself, before you call something done, and report failures as they are.
-- If a request is unclear in a way that changes what you would build, ask one short question. Otherwise choose sensibly and say what you chose.
+- If a request is unclear in a way that changes what you would build, ask one short question with ask_user. Otherwise choose sensibly and say what you chose.
 - End with a short summary: what changed, how it was checked, what is left.`;

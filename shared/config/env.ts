@@ -134,6 +134,8 @@ export const environments = {
     ...git,
     ...plan,
     TURN_MODEL: z.string(),
+    /** Empty where there is none. */
+    TURN_FALLBACK_MODEL: z.string(),
   }),
   deadLetters: z.object({ ...stage, ...table, ...sockets, ...bucket }),
   naming: z.object({ ...stage, ...model, NAMING_MODEL: z.string() }),

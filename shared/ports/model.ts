@@ -28,7 +28,9 @@ export type StopReason =
   | "refusal"
   | "pause_turn"
   | "context_window_exceeded"
-  | "stop_sequence";
+  | "stop_sequence"
+  /** One that this code does not know (yet). */
+  | "unknown";
 
 export type ModelEvent =
   | { type: "delta"; block: "text" | "thinking"; index: number; text: string }
@@ -52,8 +54,14 @@ export type ModelFailureKind =
   | "overloaded"
   /** Cut, stalled or malformed stream: nothing of it counts. */
   | "broken_stream"
-  /** 400, 413, context: the same request can never succeed. */
+  /** 413, or a prompt that does not fit the model: a shorter one can succeed. */
+  | "too_long"
+  /** 400: thoughts that do not fit what stands before them. */
+  | "unfit_thinking"
+  /** 400: the same request can never succeed. */
   | "rejected"
+  /** 404: no such model. */
+  | "no_such_model"
   /** 401 or 403. */
   | "unauthorized"
   /** 402: spend limit. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { approvalFrame } from "./approval.ts";
 import { WireError } from "./error-code.ts";
 import { RequestId, SessionId, TurnId } from "./ids.ts";
 import { maxQueuedPrompts } from "./limits.ts";
@@ -35,6 +36,7 @@ export const ClientFrame = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("turn.interrupt"), ...ofSession, turn_id: TurnId.optional() }),
   z.strictObject({ type: z.literal("queue.cancel"), ...ofSession, turn_id: TurnId }),
   z.strictObject({ type: z.literal("queue.reorder"), ...ofSession, turn_ids: TurnIds }),
+  z.strictObject({ type: z.literal("approval.resolve"), ...ofSession, ...approvalFrame }),
 ]);
 export type ClientFrame = z.infer<typeof ClientFrame>;
 export type ClientFrameType = ClientFrame["type"];
@@ -48,6 +50,7 @@ export const framePermissions: Readonly<Record<ClientFrameType, Permission>> = {
   "turn.interrupt": "prompt.send",
   "queue.cancel": "prompt.send",
   "queue.reorder": "prompt.send",
+  "approval.resolve": "approval.resolve",
 };
 
 export const Ack = z.union([

@@ -36,6 +36,11 @@ export const interruptedNote = "[The user interrupted this turn.]";
 /** The result of a tool call that the user broke off. */
 export const interruptedOutput = "Interrupted by the user";
 
+/** Before the summary that stands in the transcript for what no longer fits the model. */
+export const summaryNote = "[The conversation so far no longer fits. This is its summary.]";
+/** Begins the request for one. */
+export const summaryRequestNote = "[The conversation is about to leave the model's window.";
+
 /** A prompt that waits for its turn. */
 export const QueuedPrompt = z.object({
   turn_id: TurnId,

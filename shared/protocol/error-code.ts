@@ -31,6 +31,7 @@ export const ErrorCode = z.enum([
   "model_unavailable",
   "model_rejected",
   "model_output_limit",
+  "model_stopped",
   "context_full",
   "price_unknown",
   "busy",

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { ApprovalAnswer } from "./approval.ts";
 import type { ClientFrameType } from "./client-frame.ts";
 import { InterruptAnswer, QueueAnswer, SendMessageAnswer } from "./conversation.ts";
 import { Timestamp } from "./ids.ts";
@@ -15,6 +16,7 @@ export const frameResults = {
   "turn.interrupt": InterruptAnswer,
   "queue.cancel": QueueAnswer,
   "queue.reorder": QueueAnswer,
+  "approval.resolve": ApprovalAnswer,
 } as const satisfies Record<ClientFrameType, z.ZodType>;
 
 /** The same of a sandbox's frames. Null: sent live, and answered only where it is refused. */

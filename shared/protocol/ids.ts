@@ -19,6 +19,7 @@ export const idPrefixes = {
   invite: "inv",
   webhook: "whk",
   delivery: "dlv",
+  approval: "apr",
 } as const;
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];
 
@@ -32,6 +33,7 @@ export const ApiKeyId = prefixed(idPrefixes.apiKey);
 export const InviteId = prefixed(idPrefixes.invite);
 export const WebhookId = prefixed(idPrefixes.webhook);
 export const DeliveryId = prefixed(idPrefixes.delivery);
+export const ApprovalId = prefixed(idPrefixes.approval);
 
 /** Chosen by the client: the same id twice gives the same result. */
 export const RequestId = z.string().min(1).max(128);

@@ -19,6 +19,8 @@ export const permissions = {
   "session.write": writers,
   /** Send, steer, interrupt and reorder prompts. */
   "prompt.send": writers,
+  /** Decide on tool calls that wait for a person, and answer the model's questions. */
+  "approval.resolve": writers,
   /** The tenant's whole usage, by user and session. */
   "usage.read": managers,
   "budget.manage": managers,

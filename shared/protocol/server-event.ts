@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { ApprovalRequested, ApprovalResolved } from "./approval.ts";
 import { BudgetScope, BudgetUnit } from "./budget.ts";
 import { ContentBlock, MessageRole, TokenCounts, Usage } from "./content.ts";
 import { WireError } from "./error-code.ts";
@@ -45,7 +46,12 @@ export const durableEventData = {
     checkpoint: z.number().int().nullable(),
     checkpoint_pending: z.boolean(),
   }),
-  "tool.started": toolCall.extend({ input: z.record(z.string(), z.unknown()), truncated: z.boolean().optional() }),
+  "tool.started": toolCall.extend({
+    input: z.record(z.string(), z.unknown()),
+    truncated: z.boolean().optional(),
+    /** Of `delegate`: the session that works on it. */
+    child_session_id: SessionId.optional(),
+  }),
   "tool.completed": toolCall.extend({
     is_error: z.boolean(),
     /** Head and tail where the whole is longer than fits inline; `output_bytes` is the whole length. */
@@ -55,6 +61,9 @@ export const durableEventData = {
     object_key: z.string().nullable(),
     duration_ms: z.number().int().nullable(),
   }),
+  /** A person has to decide on a call, or the model asks one. `tool.started` follows only where the call may run. */
+  "approval.requested": ApprovalRequested,
+  "approval.resolved": ApprovalResolved,
   "checkpoint.created": z.object({
     number: z.number().int(),
     commit: z.string(),
@@ -108,7 +117,13 @@ export const liveEventData = {
   }),
   "preview.ready": z.object({ port: z.number().int() }),
   "usage.updated": TokenCounts.extend({ cost_micro_usd: z.number().int().nullable() }),
-  "model.waiting": z.object({ code: z.string(), retry_after_ms: z.number().int() }),
+  /** The model has no answer for now: when it is asked again, and which model where that is another one than before. */
+  "model.waiting": z.object({
+    code: z.string(),
+    retry_after_ms: z.number().int(),
+    retry_at: Timestamp,
+    next_model: z.string().optional(),
+  }),
   /** Its log is gone: nothing more comes of this session. */
   "session.deleted": z.object({}),
   /** `more`: the log is longer; subscribe again after `head`. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { ApprovalPolicy } from "./approval.ts";
 import { SessionId, Timestamp } from "./ids.ts";
 
 /** Kept and returned as the text that was sent: its keys keep their order, its numbers their digits. */
@@ -22,6 +23,8 @@ export const SbxConfig = z.looseObject({
       path: ["allow"],
     })
     .optional(),
+  /** Which tool calls a person decides on; left out: none. */
+  approvals: ApprovalPolicy.optional(),
 });
 
 /** The session resource: a fixed contract. */

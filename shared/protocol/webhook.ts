@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { ApprovalDecision, ApprovalKind } from "./approval.ts";
 import { ErrorCode } from "./error-code.ts";
 import { DeliveryId, SessionId, TenantId, Timestamp, TurnId, WebhookId } from "./ids.ts";
 import { PageQuery } from "./page.ts";
@@ -6,7 +7,7 @@ import { durableEventData, TurnEndReason } from "./server-event.ts";
 
 const checkpoint = z.object({ number: z.number().int(), commit: z.string() });
 const container = z.object({ epoch: z.number().int(), reason: z.string() });
-const approval = z.object({ call_id: z.string() });
+const approval = z.object({ approval_id: z.string(), call_id: z.string(), kind: ApprovalKind });
 
 /**
  * What a session tells the outside, by webhooks and on the event bus: what ended and what needs somebody, in ids, reasons
@@ -20,8 +21,8 @@ export const outwardEventData = {
     checkpoint: z.number().int().nullable(),
     checkpoint_pending: z.boolean(),
   }),
-  "approval.requested": approval,
-  "approval.resolved": approval,
+  "approval.requested": approval.extend({ expires_at: Timestamp }),
+  "approval.resolved": approval.extend({ decision: ApprovalDecision }),
   "budget.reached": durableEventData["budget.reached"],
   "checkpoint.created": checkpoint.extend({
     stat: z.object({ files: z.number().int(), insertions: z.number().int(), deletions: z.number().int() }),

@@ -104,6 +104,11 @@ describe("the local stage", () => {
     }
   });
 
+  test("asks no other model while the turn's model refuses, unless one is named", () => {
+    expect(variable(of("prod"), "Turn", "TURN_FALLBACK_MODEL")).toBe("");
+    expect(configOf({ stage: "prod", fallbackModel: "claude-opus-5-5" }).fallbackModel).toBe("claude-opus-5-5");
+  });
+
   test("has its previews under the preview API's own address", () => {
     expect(variable(of("local"), "Http", "PREVIEW_ORIGIN")).toBe("{PreviewApi.ApiEndpoint}");
     expect(variable(of("prod"), "Http", "PREVIEW_ORIGIN")).toBe("");

@@ -2,12 +2,14 @@ import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { plansOf } from "../../shared/config/plans.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
 import type { StepDeps } from "../../shared/agent/step-deps.ts";
+import { TranscriptCache } from "../../shared/agent/transcript-cache.ts";
 import type { LinkDeps } from "../../shared/domain/container/link.ts";
 import { rows, type Table } from "../../shared/data/service.ts";
 import { emptyConversation } from "../../shared/domain/session/first-rows.ts";
 import type { SessionKey } from "../../shared/domain/timeline/row.ts";
 import { readTimeline } from "../../shared/domain/timeline/timeline.ts";
 import { lookAtSession } from "../../shared/agent/look.ts";
+import type { Ids } from "../../shared/ports/ids.ts";
 import type { Model, ModelEvent } from "../../shared/ports/model.ts";
 import { idPrefixes } from "../../shared/protocol/ids.ts";
 import {
@@ -60,7 +62,7 @@ export function calls(...inputs: { id: string; name?: string; input?: Record<str
 }
 
 /** The turn engine over a real table; the rest of the world is fakes of our own ports. */
-export async function startEngine(model: Model) {
+export async function startEngine(model: Model, ids: Ids = randomIds) {
   const server = await startTestTable();
   const table: Table = {
     client: DynamoDBDocumentClient.from(server.client, { marshallOptions: { removeUndefinedValues: true } }),
@@ -80,7 +82,7 @@ export async function startEngine(model: Model) {
     objects,
     jobs: recordedJobs(),
     gitHosts,
-    ids: randomIds,
+    ids,
     log: silentLog,
     provider: sandbox.provider,
     plans: plansOf({ DEFAULT_PLAN: "unlimited" }),
@@ -88,14 +90,16 @@ export async function startEngine(model: Model) {
     turnModel: "rehearsal",
     system: "You are a test.",
     tools: [],
+    contextTokens: () => 1_000_000,
+    transcripts: new TranscriptCache(),
     price: (counted) => counted.input_tokens * 2 + counted.output_tokens * 10,
     bootSecret: async (sessionId, epoch) => `boot-${sessionId}-${epoch}`,
   };
 
-  async function session(tenant_id = randomIds.next(idPrefixes.tenant)): Promise<SessionKey & { user_id: string }> {
-    const key = { tenant_id, session_id: randomIds.uuid() };
+  async function session(tenant_id = ids.next(idPrefixes.tenant)): Promise<SessionKey & { user_id: string }> {
+    const key = { tenant_id, session_id: ids.uuid() };
     const now = clock.now();
-    const user_id = randomIds.next(idPrefixes.user);
+    const user_id = ids.next(idPrefixes.user);
     await rows(table)
       .entities.session.create({
         ...key,

@@ -1,6 +1,7 @@
 import type { AwsService, Running } from "../contract.ts";
 import type { DeployedQueue } from "../template/deployed-stack.ts";
 import { answerDenied } from "./answers.ts";
+import { fairOrder } from "./fair-order.ts";
 import { queueActions, SqsError, SqsStore, type SqsQueue } from "./fauxqs.ts";
 
 type Values = Record<string, unknown>;
@@ -29,7 +30,7 @@ const permissions: Record<string, string> = {
 /** SQS by fauxqs, in process. Messages are not kept over a restart, on purpose: the sweeper must recover. */
 export function createQueues(queues: readonly DeployedQueue[]): Queues {
   const store = new SqsStore();
-  for (const queue of queues) store.createQueue(queue.name, queue.name, queue.arn, queue.attributes);
+  for (const queue of queues) beFair(store.createQueue(queue.name, queue.name, queue.arn, queue.attributes));
   const call: Queues["call"] = async (action, input) => {
     const url = queueName(input["QueueUrl"]);
     const handler = Object.hasOwn(queueActions, action) ? queueActions[action] : undefined;
@@ -70,6 +71,26 @@ function queueName(url: unknown): string {
 
 function failure(code: string, message: string, errorHeader: string, status = 400): QueueAnswer {
   return { status, errorHeader, body: { __type: `com.amazonaws.sqs#${code}`, message } };
+}
+
+/** fauxqs hands a standard queue's messages out in their order, behind whoever sent a thousand. */
+function beFair(queue: SqsQueue): void {
+  if (queue.isFifo()) return;
+  const inOrder = queue.dequeue.bind(queue);
+  queue.dequeue = (count, ...rest) => {
+    queue.processTimers();
+    const waiting = queue.messages;
+    if (waiting.length > 1) {
+      const inFlight = [...queue.inflightMessages.values()].map(({ message }) => message);
+      const first = fairOrder(waiting, inFlight, count);
+      const next = new Set(first);
+      queue.messages = [
+        ...first.flatMap((index) => waiting[index] ?? []),
+        ...waiting.filter((_, index) => !next.has(index)),
+      ];
+    }
+    return inOrder(count, ...rest);
+  };
 }
 
 /** fauxqs drops the `MessageGroupId` of a standard queue, which AWS's fair queues keep: it is put back before anyone receives. */

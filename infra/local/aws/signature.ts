@@ -36,8 +36,8 @@ const unsignedPayloads = new Set(["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOA
 
 /** The scope that a request claims, unverified: which service and which key. Null where it carries no signature. */
 export function claimedScope(request: Pick<SignedRequest, "url" | "headers">): CredentialScope | null {
-  const query = new URL(request.url, "http://local").searchParams;
-  const credential = query.get("X-Amz-Credential") ?? headerFields(request.headers)?.["Credential"];
+  const query = request.url.includes("?") ? new URL(request.url, "http://local").searchParams : null;
+  const credential = query?.get("X-Amz-Credential") ?? headerFields(request.headers)?.["Credential"];
   return credential === undefined ? null : parseScope(credential);
 }
 
@@ -120,12 +120,26 @@ function timeliness(claim: Claim, now: number): string | null {
   return now > signedAt + livesMs || Number.isNaN(livesMs) ? "the signature has expired" : null;
 }
 
-function sign(secret: string, claim: Claim, request: string): string {
-  const { date, region, service } = claim.scope;
+const maxSigningKeys = 200;
+const signingKeys = new Map<string, Buffer>();
+
+/** The same for a key, a day and a service: four of the five digests of a signature. */
+function signingKey(secret: string, { date, region, service }: CredentialScope): Buffer {
+  const name = JSON.stringify([secret, date, region, service]);
+  const known = signingKeys.get(name);
+  if (known !== undefined) return known;
   const key = ["aws4_request", service, region].reduceRight(
     (parent: Buffer, part) => hmac(parent, part),
     hmac(`AWS4${secret}`, date),
   );
+  if (signingKeys.size >= maxSigningKeys) signingKeys.clear();
+  signingKeys.set(name, key);
+  return key;
+}
+
+function sign(secret: string, claim: Claim, request: string): string {
+  const { date, region, service } = claim.scope;
+  const key = signingKey(secret, claim.scope);
   const text = [algorithm, claim.timestamp, `${date}/${region}/${service}/aws4_request`, sha256(request)].join("\n");
   return hmac(key, text).toString("hex");
 }

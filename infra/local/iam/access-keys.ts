@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { localAccount, type Caller } from "../contract.ts";
 import type { DeployedRole } from "../template/deployed-stack.ts";
-import { evaluate, type ConditionContext } from "./evaluate.ts";
+import { evaluate, type ConditionContext, type Decision } from "./evaluate.ts";
 
 export interface AccessKey {
   accessKeyId: string;
@@ -35,7 +35,9 @@ const everywhere: ConditionContext = { "aws:SecureTransport": "true" };
 
 export function createAccessKeys(roles: readonly DeployedRole[], onDenied: (denial: Denial) => void): AccessKeys {
   const keys = new Map(roles.map((role) => [role.id, { role, key: newKey() }]));
-  const byKey = new Map([...keys.values()].map(({ role, key }) => [key.accessKeyId, { role, key }]));
+  const byKey = new Map(
+    [...keys.values()].map(({ role, key }) => [key.accessKeyId, { key, caller: callerFor(role, onDenied) }]),
+  );
   return {
     ofRole(roleId) {
       const found = keys.get(roleId);
@@ -43,18 +45,28 @@ export function createAccessKeys(roles: readonly DeployedRole[], onDenied: (deni
       return found.key;
     },
     secretOf: (accessKeyId) => byKey.get(accessKeyId)?.key.secretAccessKey ?? null,
-    callerOf(accessKeyId) {
-      const found = byKey.get(accessKeyId);
-      return found === undefined ? null : callerFor(found.role, onDenied);
-    },
+    callerOf: (accessKeyId) => byKey.get(accessKeyId)?.caller ?? null,
   };
 }
 
+const maxRemembered = 1000;
+
+/** A role's statements stay as they are: what they say of a request is worked out once. */
 function callerFor(role: DeployedRole, onDenied: (denial: Denial) => void): Caller {
+  const remembered = new Map<string, Decision>();
+  const decide = (action: string, resource: string, context: ConditionContext): Decision => {
+    const request = JSON.stringify([action, resource, context]);
+    const known = remembered.get(request);
+    if (known !== undefined) return known;
+    const decision = evaluate(role.statements, { action, resource, context: { ...everywhere, ...context } });
+    if (remembered.size >= maxRemembered) remembered.clear();
+    remembered.set(request, decision);
+    return decision;
+  };
   return {
     roleId: role.id,
     allows(action, resource, context = {}) {
-      const decision = evaluate(role.statements, { action, resource, context: { ...everywhere, ...context } });
+      const decision = decide(action, resource, context);
       if (decision.kind === "denied") onDenied({ roleId: role.id, action, resource, reason: decision.reason });
       return decision.kind === "allowed";
     },

@@ -41,7 +41,7 @@ export function startEnvironment(options: EnvironmentOptions): ExecutionEnvironm
     execArgv: [],
     stdout: true,
     stderr: true,
-    resourceLimits: { maxOldGenerationSizeMb: Math.max(32, of.memoryMb), maxYoungGenerationSizeMb: 8 },
+    resourceLimits: { maxOldGenerationSizeMb: Math.max(32, of.memoryMb), maxYoungGenerationSizeMb: 24 },
   });
   let settle: ((outcome: InvokeOutcome) => void) | null = null;
   let begin: (failure: InvokeOutcome | null) => void = () => undefined;

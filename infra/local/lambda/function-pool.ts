@@ -4,8 +4,8 @@ import { startEnvironment, type ExecutionEnvironment } from "./execution-environ
 
 /** Threads that load code at the same time: more would only make each start slower. */
 const maxStarting = 4;
-/** How long an event waits for a warm environment before one more is started beside it: most events are shorter. */
-const patienceMs = 25;
+/** How long an event waits for a warm environment before one more is started beside it, which takes longer than most events. */
+const patienceMs = 100;
 /** Environments of one function, where the template reserves no other number. */
 const maxEnvironments = 64;
 

@@ -53,6 +53,11 @@ export class PromptCache {
     };
   }
 
+  /** How long the prompt is. */
+  count(request: RehearsalRequest): number {
+    return placesOf(request).at(-1)?.tokens ?? 0;
+  }
+
   #longestKnown(places: Place[], from: number): number {
     for (let index = from; index >= Math.max(0, from - lookBackBlocks); index -= 1) {
       const place = places[index];

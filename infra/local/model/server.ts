@@ -24,6 +24,8 @@ export interface RehearsalOptions {
   /** Which keys are good; by default any. */
   accepts?: (key: string) => boolean;
   now?: () => number;
+  /** The model's window: a longer prompt is refused. */
+  contextTokens?: number;
   /** How many calls `calls()` keeps with their bodies. */
   keptBodies?: number;
 }
@@ -66,6 +68,7 @@ class Stage {
   readonly #now: () => number;
   readonly #pace: Pace;
   readonly #accepts: (key: string) => boolean;
+  readonly #contextTokens: number;
   readonly #signatures = new ThinkingSignatures();
   readonly #cache: PromptCache;
   /** How often the first call of a turn was tried, by its transcript: for faults that end after a while. */
@@ -76,6 +79,7 @@ class Stage {
   constructor(options: RehearsalOptions) {
     this.#now = options.now ?? Date.now;
     this.#pace = options.pace ?? typing;
+    this.#contextTokens = options.contextTokens ?? 1_000_000;
     this.#accepts = options.accepts ?? (() => true);
     this.#cache = new PromptCache(this.#now);
     this.log = new CallLog(options.keptBodies ?? 100);
@@ -105,6 +109,7 @@ class Stage {
     call.body = body as Record<string, unknown>;
     const parsed = parseRequest(body);
     this.#signatures.check(parsed);
+    this.#checkLength(parsed);
     const answer = await this.#choose(parsed);
     if (answer.fault?.kind === "status") throw asProblem(answer.fault);
     await this.#speak(parsed, answer, response, call);
@@ -121,6 +126,12 @@ class Stage {
     if (version === undefined) throw invalid("anthropic-version: header is required");
     if (version !== apiVersion)
       throw invalid(`anthropic-version: "${String(version)}" is not played, only ${apiVersion}`);
+  }
+
+  #checkLength(request: RehearsalRequest): void {
+    const tokens = this.#cache.count(request);
+    if (tokens > this.#contextTokens)
+      throw invalid(`prompt is too long: ${tokens} tokens > ${this.#contextTokens} maximum`);
   }
 
   async #choose(request: RehearsalRequest): Promise<Answer> {

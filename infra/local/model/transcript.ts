@@ -1,5 +1,6 @@
 import { invalid } from "./problem.ts";
 import type { Block, Message } from "./request.ts";
+import { isThinking } from "./signatures.ts";
 
 type Json = Record<string, unknown>;
 
@@ -41,14 +42,18 @@ export function parseMessages(value: unknown): Message[] {
 function parseMessage(value: unknown, index: number): Message {
   const at = `messages.${index}`;
   if (!isObject(value)) throw invalid(`${at}: Input should be an object`);
-  const { role, content, ...extra } = value;
+  const { role, content: given, ...extra } = value;
   const extraName = Object.keys(extra)[0];
   if (extraName !== undefined) throw invalid(`${at}.${extraName}: Extra inputs are not permitted`);
   if (role !== "user" && role !== "assistant") throw invalid(`${at}.role: Input should be 'user' or 'assistant'`);
-  const blocks: unknown = typeof content === "string" ? [{ type: "text", text: content }] : content;
+  const blocks: unknown = typeof given === "string" ? [{ type: "text", text: given }] : given;
   if (!Array.isArray(blocks)) throw invalid(`${at}.content: Input should be a string or a list of blocks`);
   if (blocks.length === 0) throw invalid(`${at}: all messages must have non-empty content`);
-  return { role, content: blocks.map((block: unknown, place) => parseBlock(block, role, `${at}.content.${place}`)) };
+  const content = blocks.map((block: unknown, place) => parseBlock(block, role, `${at}.content.${place}`));
+  const last = content.at(-1);
+  if (role === "assistant" && last && isThinking(last))
+    throw invalid(`${at}.content: The final block in an assistant message cannot be \`${last.type}\``);
+  return { role, content };
 }
 
 function parseBlock(block: unknown, role: Message["role"], at: string): Block {
@@ -70,6 +75,9 @@ function checkFields(block: Json, type: string, role: Message["role"], at: strin
     case "text":
       requireText("text");
       if (block["text"] === "") throw invalid(`${at}: text content blocks must be non-empty`);
+      if (String(block["text"]).trim() === "") {
+        throw invalid(`${at}: text content blocks must contain non-whitespace text`);
+      }
       if (role === "user" && Array.isArray(block["citations"]) && block["citations"].length > 0) {
         throw invalid(`${at}.text.citations: citations are not permitted on user text`);
       }

@@ -1,4 +1,4 @@
-import { interruptedNote } from "../../../shared/protocol/conversation.ts";
+import { interruptedNote, summaryNote, summaryRequestNote } from "../../../shared/protocol/conversation.ts";
 import { textOf, type Block, type Message } from "./request.ts";
 
 export interface ToolOutcome {
@@ -19,21 +19,53 @@ export interface TurnView {
   steered: string[];
   /** Steps of the turns before. */
   earlier: ToolStep[];
+  /** The ids of all steps that are shown, or that a summary of this model speaks of. */
+  stepIds: string[];
+  /** A summary is asked for, and nothing else. */
+  isSummary: boolean;
 }
 
 export function readTurn(messages: Message[]): TurnView {
   const start = messages.findLastIndex((message, index) => beginsTurn(message, index));
   const prompt = messages[start];
   const during = messages.slice(start + 1);
+  const left = summarisedIds(messages).filter((id) => !stepIds(messages).includes(id));
+  const done = left.map((): ToolStep => [{ name: "", input: {}, output: "", isError: false }]);
   return {
-    prompt: prompt === undefined ? "" : sinceInterrupt(textOf(prompt.content)),
-    steps: stepsOf(during),
+    prompt: prompt === undefined ? "" : sinceInterrupt(textOf(prompt.content.filter((block) => !isSummary(block)))),
+    steps: [...(start === 0 ? done : []), ...stepsOf(during)],
+    stepIds: [...left, ...stepIds(messages)],
+    isSummary: textOf(messages.at(-1)?.content).includes(summaryRequestNote),
     steered: during
       .filter((message) => message.role === "user")
       .map((message) => textOf(message.content))
       .filter(Boolean),
     earlier: stepsOf(messages.slice(0, start + 1)),
   };
+}
+
+const summaryOf = /Rehearsal summary of the steps ([^.]*)\./;
+
+/** What `play` says when it is asked for a summary: enough for its scripts to go on. */
+export function rehearsalSummary({ stepIds: ids }: TurnView): string {
+  return `Rehearsal summary of the steps ${ids.join(" ")}.`;
+}
+
+function isSummary(block: Block): boolean {
+  return block.type === "text" && String(block["text"]).startsWith(summaryNote);
+}
+
+function summarisedIds(messages: Message[]): string[] {
+  const summary = messages[0]?.content.find(isSummary);
+  return summaryOf.exec(String(summary?.["text"]))?.[1]?.split(" ").filter(Boolean) ?? [];
+}
+
+/** A step is known by its first call. */
+function stepIds(messages: Message[]): string[] {
+  return messages.flatMap(({ role, content }) => {
+    const call = role === "assistant" ? content.find((block) => block.type === "tool_use") : undefined;
+    return call === undefined ? [] : [String(call["id"])];
+  });
 }
 
 /** What a turn that was broken off was asked is over with it. */

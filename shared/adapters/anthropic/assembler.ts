@@ -14,6 +14,8 @@ interface OpenBlock {
   /** Pieces of a tool call's input, parsed when the block ends. */
   inputJson: string;
   isClosed: boolean;
+  /** A delta of a kind that this code does not know belongs to it. */
+  isIncomplete: boolean;
 }
 
 const stopReasons: Readonly<Record<string, StopReason>> = {
@@ -26,9 +28,14 @@ const stopReasons: Readonly<Record<string, StopReason>> = {
   model_context_window_exceeded: "context_window_exceeded",
 };
 
+/** What these hold is whole without the deltas that this code does not know. */
+const standsAlone = ({ type }: Json) => type === "text" || type === "tool_use";
+const isThought = ({ type }: Json) => type === "thinking" || type === "redacted_thinking";
+
 /**
  * Puts a raw event stream together, block by block, exactly as the API sent it: blocks go back unchanged, with fields
- * and block types that this code does not know. Unknown events and deltas are skipped.
+ * and block types that this code does not know. Unknown events are skipped; a block that an unknown delta belongs to is
+ * left out where half of it would be wrong.
  */
 export class AnswerAssembler {
   #blocks: OpenBlock[] = [];
@@ -44,6 +51,7 @@ export class AnswerAssembler {
   take(event: Json): ModelEvent | null {
     switch (event["type"]) {
       case "message_start":
+        if (this.#started) throw broken("it began twice");
         this.#started = true;
         this.#mergeUsage(asObject(asObject(event["message"])["usage"]));
         return null;
@@ -74,9 +82,8 @@ export class AnswerAssembler {
     if (!this.#started || !this.#stopped) throw broken("it ended before message_stop");
     if (this.#stopReason === null) throw broken("it has no stop reason");
     if (this.#blocks.some((open) => open === undefined || !open.isClosed)) throw broken("a content block has no end");
-    const stopReason = stopReasons[this.#stopReason];
-    if (stopReason === undefined) throw broken(`unknown stop reason ${this.#stopReason.slice(0, 40)}`);
-    const content = this.#blocks.map((open) => this.#finish(open, stopReason)).filter((block) => block !== null);
+    const stopReason = stopReasonOf(this.#stopReason);
+    const content = this.#whole(this.#blocks, stopReason);
     return { type: "completed", content: content as ContentBlock[], stopReason, usage: this.#totals(), requestId };
   }
 
@@ -84,7 +91,7 @@ export class AnswerAssembler {
   partial(requestId: string | null): PartialAnswer | null {
     if (!this.#started) return null;
     const whole = this.#blocks.filter((open) => open.isClosed || open.block["type"] === "text");
-    const content = whole.map((open) => this.#finish(open, "max_tokens")).filter((block) => block !== null);
+    const content = this.#whole(whole, "max_tokens");
     return { content: content as ContentBlock[], usage: this.#totals(), requestId };
   }
 
@@ -92,7 +99,7 @@ export class AnswerAssembler {
     const index = event["index"];
     if (index !== this.#blocks.length) throw broken("content blocks are out of order");
     const block = { ...asObject(event["content_block"]) };
-    this.#blocks.push({ block, inputJson: "", isClosed: false });
+    this.#blocks.push({ block, inputJson: "", isClosed: false, isIncomplete: false });
     if (block["type"] === "text") return delta("text", index, block["text"]);
     if (block["type"] === "thinking") return delta("thinking", index, block["thinking"]);
     return null;
@@ -119,6 +126,7 @@ export class AnswerAssembler {
         open.block["citations"] = [...asList(open.block["citations"]), change["citation"]];
         return null;
       default:
+        open.isIncomplete = true;
         return null;
     }
   }
@@ -135,16 +143,22 @@ export class AnswerAssembler {
     this.#mergeUsage(asObject(event["usage"]));
   }
 
-  /** Null for a tool call that the answer's end cut off: nobody may run half of it. */
-  #finish({ block, inputJson }: OpenBlock, stopReason: StopReason): Json | null {
-    if (block["type"] !== "tool_use" || inputJson === "") return block;
-    try {
-      block["input"] = asObject(JSON.parse(inputJson));
-      return block;
-    } catch {
-      if (stopReason !== "tool_use") return null;
-      throw broken("a tool call's input is not JSON");
-    }
+  /** A thought is bound to all that stood before it: behind something that is left out it would be refused. */
+  #whole(blocks: OpenBlock[], stopReason: StopReason): Json[] {
+    const finished = blocks.map((open) => this.#finish(open, stopReason));
+    const firstGap = finished.indexOf(null);
+    return finished.filter(
+      (block, index): block is Json => block !== null && (firstGap < 0 || index < firstGap || !isThought(block)),
+    );
+  }
+
+  /** Null for a call that the answer's end cut off: nobody may run half of it. */
+  #finish({ block, inputJson, isIncomplete }: OpenBlock, stopReason: StopReason): Json | null {
+    if (isIncomplete && !standsAlone(block)) return null;
+    if (inputJson === "") return block;
+    const input = parsedObject(inputJson);
+    if (input === null && stopReason === "tool_use") throw broken("a tool call's input is not a JSON object");
+    return input && { ...block, input };
   }
 
   /** Counts are cumulative; a null leaves what was said before. */
@@ -179,6 +193,10 @@ function isListPrice(usage: Json): boolean {
   );
 }
 
+function stopReasonOf(reason: string): StopReason {
+  return (Object.hasOwn(stopReasons, reason) ? stopReasons[reason] : undefined) ?? "unknown";
+}
+
 export function broken(why: string, cause?: unknown): ModelFailure {
   return new ModelFailure("broken_stream", `the model's stream broke: ${why}`, { cause });
 }
@@ -196,8 +214,20 @@ function count(value: unknown): number {
   return typeof value === "number" && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }
 
+function parsedObject(text: string): Json | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 function asObject(value: unknown): Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
+  return isObject(value) ? value : {};
 }
 
 function asList(value: unknown): unknown[] {

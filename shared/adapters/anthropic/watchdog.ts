@@ -1,18 +1,33 @@
+/** Calls back once its time is over. */
+export interface Timer {
+  /** The time begins anew. */
+  again(): void;
+  stop(): void;
+}
+
+export type StartTimer = (ms: number, onEnd: () => void) => Timer;
+
+export const systemTimer: StartTimer = (ms, onEnd) => {
+  const timer = setTimeout(onEnd, ms);
+  return { again: () => void timer.refresh(), stop: () => clearTimeout(timer) };
+};
+
 /** Calls `onSilence` once nothing came for `idleMs` while somebody was waiting for it. */
 export class Watchdog {
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #isWaiting = false;
 
   constructor(
     private readonly idleMs: number,
     private readonly onSilence: () => void,
+    private readonly startTimer: StartTimer,
   ) {}
 
   /** Waits for one thing; the time that the caller spends between two of them does not count. */
   async during<T>(wait: Promise<T>): Promise<T> {
     this.#isWaiting = true;
-    if (this.#timer === null) this.#timer = setTimeout(() => this.#fire(), this.idleMs);
-    else this.#timer.refresh();
+    if (this.#timer === null) this.#timer = this.startTimer(this.idleMs, () => this.#end());
+    else this.#timer.again();
     try {
       return await wait;
     } finally {
@@ -21,10 +36,10 @@ export class Watchdog {
   }
 
   stop(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.stop();
   }
 
-  #fire(): void {
+  #end(): void {
     if (this.#isWaiting) this.onSilence();
   }
 }

@@ -2,8 +2,9 @@ import type { Table } from "../../data/service.ts";
 import type { BudgetLimits } from "../../protocol/budget.ts";
 import type { TokenCounts } from "../../protocol/content.ts";
 import type { Conversation } from "../conversation/conversation.ts";
+import { spentWithChildren } from "../delegate/spent.ts";
 import { type PlanDeps, readLimits } from "../quota/plan.ts";
-import { spentOfSession, spentThisMonth } from "../usage/usage.ts";
+import { spentThisMonth } from "../usage/usage.ts";
 import {
   capsOf,
   type Drawn,
@@ -43,7 +44,7 @@ async function drawOnTurn(table: Table, conversation: Conversation): Promise<Dra
   if (isLimited(turn))
     drawn.push({ scope: "turn", limits: turn, spent: { cost_micro_usd, tokens }, reserved: nothing });
   if (!isLimited(session)) return drawn;
-  const spent = await spentOfSession(table, conversation);
+  const spent = await spentWithChildren(table, conversation);
   return [...drawn, { scope: "session", limits: session, spent, reserved: nothing }];
 }
 

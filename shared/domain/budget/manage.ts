@@ -13,10 +13,11 @@ import {
   type Conversation,
   type ConversationDeps,
 } from "../conversation/conversation.ts";
+import { spentWithChildren } from "../delegate/spent.ts";
 import { type PlanDeps, readLimits } from "../quota/plan.ts";
 import { requireSessionRow } from "../session/session-row.ts";
 import type { SessionKey } from "../timeline/row.ts";
-import { spentOfSession, spentThisMonth } from "../usage/usage.ts";
+import { spentThisMonth } from "../usage/usage.ts";
 import { monthOf } from "../usage/usage.decisions.ts";
 import { noLimits, nothing, sessionLimits } from "./budget.decisions.ts";
 import { readBudget, writeLimits } from "./budget.ts";
@@ -74,7 +75,7 @@ export async function limitUser(
 
 async function answerOf(deps: BudgetDeps, conversation: Conversation): Promise<SessionBudget> {
   const { session, turn } = sessionLimits(conversation);
-  const spent = await spentOfSession(deps.table, conversation);
+  const spent = await spentWithChildren(deps.table, conversation);
   const { turn_cost_micro_usd = 0, turn_tokens = 0 } = conversation;
   return {
     session: { ...session, used: { cost_micro_usd: spent.cost_micro_usd, tokens: spent.tokens } },

@@ -91,6 +91,14 @@ export interface Seed {
   pack_keys: string[];
 }
 
+/** What a new session takes over of this one: the state of its newest checkpoint. */
+export async function seedFrom(table: Table, conversation: Conversation): Promise<Seed | null> {
+  const checkpoint = await latestCheckpoint(table, conversation);
+  if (!checkpoint) return null;
+  const { commit, pack_keys } = checkpoint;
+  return { commit, base_commit: conversation.base_commit ?? null, pack_keys };
+}
+
 /** The state that a child session took over from its parent; null for any other. */
 export function seedOf(conversation: Conversation): Seed | null {
   return conversation.seed ? (JSON.parse(conversation.seed) as Seed) : null;

@@ -7,7 +7,7 @@ import { announce } from "../timeline/announce.ts";
 import type { CheckpointRow, EventRow } from "../timeline/row.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import { endTurn, endingOf, keepCheckpoint } from "../turn/turn.decisions.ts";
-import { wake } from "../turn/turn.ts";
+import { wake, wakeParent } from "../turn/turn.ts";
 import { checkpointOf, checkpointRow, latestCheckpoint, markPushed, seedOf } from "./checkpoint.ts";
 
 export interface CheckpointReport {
@@ -65,6 +65,7 @@ export async function recordCheckpoint(deps: ReportDeps, link: Link, report: Che
   if (outcome.kind !== "committed") return;
   await announce(deps, link.key, outcome.rows);
   if (outcome.conversation.phase === "model") await wake(deps, link.key);
+  await wakeParent(deps, outcome.conversation, outcome.rows);
 }
 
 /** A push that had failed before went through: the row and its event change together, once. */

@@ -4,6 +4,8 @@ import type { Container } from "./container.ts";
 export const startLimitMs = 180_000;
 /** A launch whose answer was lost is repeated (same token, same task) after this. */
 export const relaunchAfterMs = 10_000;
+/** A task that has not linked by then is asked after: the event of its end may have come before its id was stored. */
+const startCheckAfterMs = 15_000;
 /** Three missed heartbeats. */
 export const heartbeatLimitMs = 30_000;
 /** The boot secret is good for this long after the launch. */
@@ -39,8 +41,14 @@ export function usedFrom(container: Container, end: "stopped" | "lost", now: num
 /** Why the container counts as lost; null while it does not. */
 export function lossOf(container: Container, now: number): string | null {
   if (container.status === "starting" && now - container.requested_at > startLimitMs) return "did not start in time";
-  if (container.status === "ready" && now - container.last_heartbeat_at > heartbeatLimitMs) return "stopped answering";
+  const isLinked = container.status === "ready" || (container.status === "starting" && container.connection_id);
+  if (isLinked && now - container.last_heartbeat_at > heartbeatLimitMs) return "stopped answering";
   return null;
+}
+
+/** Nothing was heard of it since its launch, and by now something should. */
+export function isOverdue({ status, task_id, connection_id, requested_at }: Container, now: number): boolean {
+  return status === "starting" && !!task_id && !connection_id && now - requested_at > startCheckAfterMs;
 }
 
 /** What a turn that wants to run tools must do, given the newest container of the session. */

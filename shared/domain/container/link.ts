@@ -88,8 +88,10 @@ export async function greet(
   frame: { frame_id: string; private_ip: string | null },
 ): Promise<void> {
   const { container, conversation } = await ofLink(deps, link).catch(async (error: unknown) => {
-    // A container that nobody knows any more would try again for ever.
-    await sendCommand(deps, { connection_id: link.connectionId }, { type: "stop", reason: "replaced" });
+    // A container that nobody knows any more would try again for ever; a read that failed says nothing about it.
+    if (error instanceof AppError) {
+      await sendCommand(deps, { connection_id: link.connectionId }, { type: "stop", reason: "replaced" });
+    }
     throw error;
   });
   const change = {
@@ -153,7 +155,9 @@ export async function markReady(
 /** False where the container is fenced: the caller closes the link. */
 export async function markAlive(deps: LinkDeps, link: Link): Promise<boolean> {
   const container = { ...link.key, epoch: link.epoch };
-  return patchContainer(deps.table, container, ["starting", "ready"], { last_heartbeat_at: deps.clock.now() });
+  // The link that lives is the one that counts: a late hello of an older one may have put that in its place.
+  const change = { last_heartbeat_at: deps.clock.now(), connection_id: link.connectionId };
+  return patchContainer(deps.table, container, ["starting", "ready"], change);
 }
 
 /** It could not prepare its workspace: its calls get that as their result. */

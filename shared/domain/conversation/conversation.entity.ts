@@ -27,6 +27,12 @@ export const conversationEntity = createSchema({
     /** The last `seq` of the timeline. */
     head: { type: "number", required: true },
     pending_calls: { type: "number", required: true },
+    /** Those of them that wait for a person, and when the first deadline of these is, in milliseconds. */
+    person_calls: { type: "number" },
+    person_due_at: { type: "number" },
+    /** JSON of `ApprovalPolicy`, copied from `sbx_config`; and of the `RememberedRule`s. */
+    approvals: { type: "string" },
+    remembered: { type: "string" },
     /** Turns that wait, in the order of their acks. */
     queue: {
       type: "list",
@@ -46,6 +52,17 @@ export const conversationEntity = createSchema({
     deadline_at: { type: "number" },
     /** Milliseconds since the model first refused this step, 0 while it answers. */
     waiting_since: { type: "number", required: true },
+    /** Tries of this step that the model gave no answer to, those of them that were paid for, and when the next one is. */
+    setbacks: {
+      type: "map",
+      properties: {
+        count: { type: "number", required: true },
+        wasted: { type: "number", required: true },
+        retry_at: { type: "number", required: true },
+      },
+    },
+    /** Milliseconds; until then the fallback model is asked. */
+    fallback_until: { type: "number" },
     /** Milliseconds; when the user asked the running turn to stop. Only in the phase `model`: elsewhere it takes effect at once. */
     interrupt_at: { type: "number" },
     /** Held in the tenant's budgets for the step that runs; the rows there change with it (`mirror.ts`). */
@@ -96,14 +113,38 @@ export const conversationEntity = createSchema({
     /** Where that checkpoint is on the timeline, and its commit. */
     checkpoint_seq: { type: "number" },
     checkpoint_commit: { type: "string" },
+    /**
+     * How the transcript fits the model: it fills its window, it was refused as too long, or nothing but a compaction
+     * happened since. Absent: it fits.
+     */
+    context: { type: ["filling", "full", "compacted"] as const },
+    /** The API refused the thoughts of before this `seq`: they are not sent again. */
+    thoughts_from: { type: "number" },
     /** Containers that the running turn has lost. */
     losses: { type: "number", required: true },
     base_commit: { type: "string" },
     /** A child's first state: JSON of its parent's commit, base and packs. */
     seed: { type: "string" },
+    /** Of a delegated session: how deep below one of people it is, whose call it works on, and in which turn of its own. */
+    depth: { type: "number" },
+    reports_to: {
+      type: "map",
+      properties: {
+        session_id: { type: "string", required: true },
+        turn_id: { type: "string", required: true },
+        step: { type: "number", required: true },
+        call_id: { type: "string", required: true },
+        own_turn_id: { type: "string", required: true },
+      },
+    },
+    /** What delegated sessions have spent for this one: counts against its limits, the ledger rows are theirs. */
+    children_cost_micro_usd: { type: "number" },
+    children_tokens: { type: "number" },
     updated_at: { type: "number", required: true },
     due_shard: { type: "string" },
     due_at: { type: "number", padding: { length: 14, char: "0" } },
+    /** Milliseconds; a wake-up is under way that looks at the open calls then. */
+    watched_at: { type: "number" },
     /** Up to here the log was published; absent before its first outward row. */
     published_seq: { type: "number" },
     publish_shard: { type: "string" },

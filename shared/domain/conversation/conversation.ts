@@ -172,9 +172,22 @@ function after<T>(read: Conversation, transition: Transition<T>, now: number): C
   return next as unknown as Conversation;
 }
 
+/** Up to here an earlier look than the one that is asked for is as good. */
+const sameLookMs = 60_000;
+
+/**
+ * A look that comes sooner stays where it is: moving it in its index costs two writes, a look too many one wake-up. Far
+ * deadlines move: who waits for days is not looked at each minute.
+ */
+function dueAfter(read: Conversation, { due_at }: ConversationChange, now: number): ConversationChange {
+  if (typeof due_at !== "number" || read.due_at === undefined || due_at > now + sameLookMs) return {};
+  return read.due_at > now && read.due_at <= due_at ? { due_at: read.due_at } : {};
+}
+
 /** The decision with what belongs to it wherever it came from: the marks of outbox and inbox, and what the tenant's rows get back. */
 function whole<T>(read: Conversation, asked: Transition<T>, now: number): Transition<T> {
-  const outside = { ...outboxMark(read, asked.rows, now), ...inboxChange(read, asked, now) };
+  const due = dueAfter(read, asked.change, now);
+  const outside = { ...due, ...outboxMark(read, asked.rows, now), ...inboxChange(read, asked, now) };
   const marked = { ...asked, change: { ...asked.change, ...outside } };
   const { change, items } = mirror(read, after(read, marked, now));
   const unread = unreadMarks(read, asked.rows, now);

@@ -9,6 +9,7 @@ import type {
 } from "../../protocol/session.ts";
 import type * as z from "zod";
 import { transition, type ConversationDeps } from "../conversation/conversation.ts";
+import { policyChange } from "../approval/policy.decisions.ts";
 import { countItems } from "../inbox/counts.ts";
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
 import type { EventRow, SessionKey } from "../timeline/row.ts";
@@ -149,12 +150,12 @@ async function tryChange(deps: ChangeDeps, key: SessionKey, wanted: Wanted): Pro
   const line = moves ? await lineageOf(deps.table, key, moves) : [];
   const texts = columnNames.filter((name) => changed.includes(name));
   const columns = { ...stored.columns, ...Object.fromEntries(texts.map((name) => [name, change[name]])) };
-  const outcome = await transition(deps, key, (_conversation, now) => {
+  const outcome = await transition(deps, key, (conversation, now) => {
     const after = changedRow(before, change, now);
     const fields = Object.assign({}, ...texts.map((name) => columnFields(name, columns[name]))) as object;
     return {
       rows: [updatedEvent(changed, after)],
-      change: {},
+      change: changed.includes("sbx_config") ? policyChange(conversation, columns.sbx_config.value()) : {},
       extra: (entities) => [
         patchRow(entities, before, after, { ...fields }),
         ...texts.flatMap((name) => columnItems(entities, key, name, columns[name], before)),

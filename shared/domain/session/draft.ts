@@ -20,6 +20,7 @@ const maxActions = 100;
 export interface Draft {
   row: SessionRow;
   messages: JsonText;
+  sbx_config: JsonText;
   conversation: Conversation;
   rows: NewRow[];
   parent: SessionRow | null;
@@ -27,9 +28,11 @@ export interface Draft {
   limits: { storedSessions: number | null; promptsInFlight: number | null };
   /** The id may have been used before, by the same operation. */
   isRepeatable: boolean;
+  /** Of a delegated session: takes the call that it works on. */
+  takeCall: ((entities: TransactionEntities) => TransactionItem) | null;
 }
 
-export type Part = "session" | "branch" | "stored" | "prompts" | "parent" | "other";
+export type Part = "call" | "session" | "branch" | "stored" | "prompts" | "parent" | "other";
 type Action = [part: Part, item: TransactionItem];
 
 function reservation(entities: TransactionEntities, row: SessionRow): TransactionItem[] {
@@ -47,11 +50,12 @@ function notRemoved(entities: TransactionEntities, { tenant_id, session_id }: Se
 }
 
 function actionsOf(entities: TransactionEntities, draft: Draft): Action[] {
-  const { row, messages, conversation, parent, seed, limits } = draft;
+  const { row, messages, sbx_config, conversation, parent, seed, limits, takeCall } = draft;
   const { tenant_id } = row;
   const as = (part: Part, items: TransactionItem[]) => items.map((item): Action => [part, item]);
   const prompts = conversation.phase === "none" ? null : limits.promptsInFlight;
   const actions = [
+    ...as("call", takeCall ? [takeCall(entities)] : []),
     ...as("session", [entities.session.create(row).commit(), entities.conversation.create(conversation).commit()]),
     ...as("session", draft.isRepeatable ? [notRemoved(entities, row)] : []),
     ...as("branch", reservation(entities, row)),
@@ -60,6 +64,7 @@ function actionsOf(entities: TransactionEntities, draft: Draft): Action[] {
     ...as("parent", parent ? lineageChecks(entities, [parent]) : []),
     ...as("other", holdPacks(entities, row, seed?.pack_keys ?? [])),
     ...as("other", columnItems(entities, row, "messages", messages, null)),
+    ...as("other", columnItems(entities, row, "sbx_config", sbx_config, null)),
     ...as("other", countItems(entities, row, null, row.inbox_status)),
     ...as(
       "other",

@@ -52,6 +52,7 @@ export function firstRows(
   userId: string,
   messages: FirstMessage[],
   now: number,
+  firstTurnId?: string,
 ): { rows: NewRow[]; conversation: Conversation } {
   const last = messages.at(-1);
   const prompt = last?.role === "user" ? last : null;
@@ -61,7 +62,7 @@ export function firstRows(
   const accepted = acceptPrompt(
     empty,
     {
-      turn_id: ids.next(idPrefixes.turn),
+      turn_id: firstTurnId ?? ids.next(idPrefixes.turn),
       message_id: ids.next(idPrefixes.message),
       user_id: userId,
       content: [{ type: "text", text: prompt.text }],

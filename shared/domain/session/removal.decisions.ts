@@ -28,6 +28,8 @@ export function buryConversation(conversation: Conversation, now: number): Conve
     queue: [],
     lease_until: 0,
     pending_calls: 0,
+    person_calls: null,
+    person_due_at: null,
     waiting_since: 0,
     turn_id: null,
     turn_user_id: null,

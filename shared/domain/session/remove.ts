@@ -1,26 +1,22 @@
 import { AppError } from "../../errors.ts";
 import type { JobQueue } from "../../ports/job-queue.ts";
-import type { Log } from "../../ports/log.ts";
 import { sendCommand } from "../container/command.ts";
 import { hasNotEnded } from "../container/container.decisions.ts";
 import { latestContainer, stopContainer, type Container } from "../container/container.ts";
-import { transition, type ConversationDeps } from "../conversation/conversation.ts";
+import { readConversation, transition } from "../conversation/conversation.ts";
 import { countItems } from "../inbox/counts.ts";
 import { giveBack } from "../quota/quota.ts";
-import type { AnnounceDeps } from "../timeline/announce.ts";
 import type { SessionKey } from "../timeline/row.ts";
 import type { TransactionEntities, TransactionItem } from "../timeline/timeline.ts";
+import { pendingCalls } from "../tool-call/tool-call.ts";
+import { stopChildrenOf } from "../turn/interrupt.ts";
+import { wake, type TurnDeps } from "../turn/turn.ts";
 import { releaseChildren } from "./children.ts";
 import { tellWatchers } from "./farewell.ts";
 import { buryConversation, deletedReason, jobGraceMs, removalShardOf } from "./removal.decisions.ts";
 import { requireSessionRow, type SessionRow } from "./session-row.ts";
 
-export type DeleteDeps = ConversationDeps &
-  AnnounceDeps & {
-    clock: ConversationDeps["clock"];
-    jobs: JobQueue;
-    log: Log;
-  };
+export type DeleteDeps = TurnDeps & { jobs: JobQueue };
 
 const maxTries = 8;
 /** The job does the others. */
@@ -77,12 +73,17 @@ async function tryDelete(deps: DeleteDeps, key: SessionKey): Promise<boolean> {
  * by a job. Its ledger stays. Throws `not_found`.
  */
 export async function deleteSession(deps: DeleteDeps, key: SessionKey): Promise<void> {
+  const conversation = await readConversation(deps.table, key);
+  const calls = conversation ? await pendingCalls(deps.table, conversation) : [];
   let isDeleted = false;
   for (let attempt = 0; attempt < maxTries && !isDeleted; attempt += 1) {
     if (attempt > 0) await deps.clock.sleep(deps.ids.random() * 10 * 2 ** attempt);
     isDeleted = await tryDelete(deps, key);
   }
   if (!isDeleted) throw new AppError("busy");
+  await stopChildrenOf(deps, key, calls);
+  if (conversation?.reports_to)
+    await wake(deps, { tenant_id: key.tenant_id, session_id: conversation.reports_to.session_id });
   await releaseChildren(deps, key, childrenAtOnce);
   await tellWatchers(deps, key);
   await sendRemoval(deps, key);

@@ -21,6 +21,10 @@ export const chatMessageEntity = createSchema({
     /** Assistant only: the step, and the head of the timeline that the model saw. */
     step: { type: "number", readOnly: true },
     seen_head: { type: "number", readOnly: true },
+    /** Assistant only: a fingerprint of the system prompt and tools that its thinking is bound to. */
+    bound_to: { type: "string", readOnly: true },
+    /** System only: a compaction's summary stands for the log up to this answer. */
+    covers_seq: { type: "number", readOnly: true },
     /** Assistant only: the user stopped the model in the middle of it. */
     interrupted: { type: "boolean", readOnly: true },
     /** Assistant only: JSON of `Usage`. */

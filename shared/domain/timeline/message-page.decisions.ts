@@ -1,6 +1,6 @@
 import { toolUses, type MessageRole, type ToolUseBlock } from "../../protocol/content.ts";
 import { maxToolCallsPerStep } from "../../protocol/limits.ts";
-import { tooManyCalls } from "../turn/step.decisions.ts";
+import { tooManyCalls } from "../tool-call/route.decisions.ts";
 import type { EventRow, TimelineRow } from "./row.ts";
 import type { ReadMessage, StoredRow } from "./timeline.ts";
 

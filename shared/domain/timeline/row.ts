@@ -20,6 +20,10 @@ export interface MessageRow {
   /** The head of the timeline that the model saw when it wrote this. */
   seen_head?: number;
   usage?: Usage;
+  /** Of an answer: a fingerprint of the system prompt and tools before it, which its thinking is bound to. */
+  bound_to?: string;
+  /** Of a summary: the last answer that it stands for. */
+  covers_seq?: number;
   /** The user stopped the model in the middle of it. */
   interrupted?: true;
 }

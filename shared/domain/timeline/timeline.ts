@@ -34,9 +34,10 @@ async function loadBody(objects: Pick<Objects, "get">, stored: StoredMessage): P
 export type ReadMessage = MessageRow & { seq: number; at: number };
 
 async function toMessageRow(objects: Pick<Objects, "get">, stored: StoredMessage): Promise<ReadMessage> {
-  const { seq, at, turn_id, message_id, role, user_id, step, seen_head, usage } = stored;
+  const { seq, at, turn_id, message_id, role, user_id, step, seen_head, usage, bound_to, covers_seq } = stored;
   const content = await loadBody(objects, stored);
-  const row: MessageRow = { kind: "message", turn_id, message_id, role, content, user_id, step, seen_head };
+  const saw = { step, seen_head, bound_to, covers_seq };
+  const row: MessageRow = { kind: "message", turn_id, message_id, role, content, user_id, ...saw };
   const marks = stored.interrupted ? { interrupted: true as const } : {};
   return { ...row, ...marks, seq, at, ...(usage ? { usage: JSON.parse(usage) } : {}) };
 }

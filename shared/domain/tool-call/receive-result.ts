@@ -5,6 +5,7 @@ import type { Link, LinkDeps } from "../container/link.ts";
 import { readConversation } from "../conversation/conversation.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import { acceptResult } from "../turn/turn.ts";
+import { handlerOf } from "./route.decisions.ts";
 import { findCall } from "./tool-call.ts";
 
 interface SandboxResult {
@@ -41,7 +42,8 @@ export async function receiveResult(
   await checkResult(deps, link, result);
   const conversation = await readConversation(deps.table, link.key);
   const call = conversation && (await findCall(deps.table, conversation, result.call_id));
-  const proven = call?.state === "pending" && call.epoch === link.epoch && call.nonce === result.nonce;
+  const isPending = call?.state === "pending" && handlerOf(call) === "sandbox";
+  const proven = isPending && call.epoch === link.epoch && call.nonce === result.nonce;
   if (!conversation || !call || !proven) throw new AppError("conflict", "This call takes no result");
   const { nonce, ...rest } = result;
   const accepted = await acceptResult(

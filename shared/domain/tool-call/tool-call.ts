@@ -1,4 +1,5 @@
 import type { EntityItem } from "electrodb";
+import { isConditionFailure } from "../../data/conditions.ts";
 import { rows, type Platform, type Table } from "../../data/service.ts";
 import type { Ids } from "../../ports/ids.ts";
 import type { Objects } from "../../ports/objects.ts";
@@ -10,14 +11,17 @@ import { sendCommand } from "../container/command.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { SessionKey } from "../timeline/row.ts";
 import { objectKey, readTimeline, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
+import { handlerOf, type PlannedCall, runnerOf } from "./route.decisions.ts";
 import { deadlineOf, timeoutOf } from "./tool-call.decisions.ts";
 
 export type ToolCall = EntityItem<Platform["entities"]["toolCall"]>;
+export type CallHandler = NonNullable<ToolCall["handler"]>;
 
 interface NewCalls {
   turn_id: string;
   step: number;
   asked_at_seq: number;
+  /** Of the container that gets the sandbox's calls. */
   epoch: number;
 }
 
@@ -25,27 +29,41 @@ interface NewCalls {
 export function createCalls(
   entities: TransactionEntities,
   key: SessionKey,
-  calls: ToolUseBlock[],
-  nonces: string[],
+  planned: PlannedCall[],
   of: NewCalls,
   now: number,
 ): TransactionItem[] {
-  return calls.map((call, index) => {
+  return planned.map(({ call, handler, ...route }) => {
     const timeout_ms = timeoutOf(call);
+    const isSandbox = handler === "sandbox";
     return entities.toolCall
       .create({
         ...key,
         ...of,
+        ...route,
+        handler: isSandbox ? undefined : handler,
+        epoch: isSandbox ? of.epoch : 0,
         call_id: call.id,
         name: call.name,
         state: "pending",
-        nonce: nonces[index] ?? "",
         timeout_ms,
-        deadline_at: deadlineOf(timeout_ms, now),
+        deadline_at: isSandbox ? deadlineOf(timeout_ms, now) : 0,
         created_at: now,
       })
       .commit();
   });
+}
+
+type Condition = Parameters<ReturnType<ReturnType<Platform["entities"]["toolCall"]["patch"]>["set"]>["where"]>[0];
+
+/** The call is pending, and still with whom it was when it was read: what is decided on it depends on that. */
+function isOpen(call: ToolCall, proof: { nonce: string; epoch: number } | null): Condition {
+  return ({ state, handler, nonce, epoch }, { eq, notExists }) =>
+    [
+      eq(state, "pending"),
+      call.handler === undefined ? notExists(handler) : eq(handler, call.handler),
+      ...(proof ? [eq(nonce, proof.nonce), eq(epoch, proof.epoch)] : []),
+    ].join(" AND ");
 }
 
 /** Holds only while the call is pending: the first result wins. */
@@ -58,12 +76,36 @@ export function completeCall(
   return entities.toolCall
     .patch({ tenant_id, session_id, turn_id, step, call_id })
     .set({ state: "completed" })
-    .where(({ state, nonce, epoch }, { eq }) =>
-      proof
-        ? `${eq(state, "pending")} AND ${eq(nonce, proof.nonce)} AND ${eq(epoch, proof.epoch)}`
-        : eq(state, "pending"),
-    )
+    .where(isOpen(call, proof))
     .commit();
+}
+
+/** A person let it run: from now on it is its runner's, for whom a worker has to place it. */
+export function releaseCall(entities: TransactionEntities, call: ToolCall): TransactionItem {
+  const { tenant_id, session_id, turn_id, step, call_id } = call;
+  const runner = runnerOf(call.name);
+  const patch = entities.toolCall.patch({ tenant_id, session_id, turn_id, step, call_id });
+  const released = runner === "sandbox" ? patch.remove(["handler"]) : patch.set({ handler: runner });
+  return released.where(isOpen(call, null)).commit();
+}
+
+/** Gives a sandbox's call without a container this one. Null where another worker was first, or it is over. */
+export async function placeCall(table: Table, call: ToolCall, epoch: number, now: number): Promise<ToolCall | null> {
+  const { tenant_id, session_id, turn_id, step, call_id } = call;
+  const change = { epoch, deadline_at: deadlineOf(call.timeout_ms, now) };
+  try {
+    await rows(table)
+      .entities.toolCall.patch({ tenant_id, session_id, turn_id, step, call_id })
+      .set(change)
+      .where((row, { eq, notExists }) =>
+        [eq(row.state, "pending"), eq(row.epoch, 0), notExists(row.handler)].join(" AND "),
+      )
+      .go();
+    return { ...call, ...change };
+  } catch (error) {
+    if (isConditionFailure(error)) return null;
+    throw error;
+  }
 }
 
 /** The call of the running step; null where it is none of it. */
@@ -99,7 +141,12 @@ export interface DispatchDeps {
   ids: Pick<Ids, "uuid">;
 }
 
-async function inputsOf(deps: DispatchDeps, key: SessionKey, seq: number): Promise<Map<string, ToolUseBlock>> {
+/** What the step asked of its calls, by their ids. */
+export async function inputsOf(
+  deps: Pick<DispatchDeps, "table"> & { objects: Pick<Objects, "get" | "put"> },
+  key: SessionKey,
+  seq: number,
+): Promise<Map<string, ToolUseBlock>> {
   const page = await readTimeline(deps, key, { after: seq - 1, limit: 1 });
   const [row] = page.rows;
   const blocks = row?.kind === "message" ? toolUses(row.content) : [];
@@ -120,7 +167,7 @@ export type Dispatch = Pick<ToolCall, "call_id" | "nonce" | "name" | "timeout_ms
 /** Hands pending calls to the sandbox. Sending one twice is harmless: it runs at most once per epoch and id. */
 export async function dispatchCalls(deps: DispatchDeps, container: Container, calls: ToolCall[]): Promise<void> {
   const key = { tenant_id: container.tenant_id, session_id: container.session_id };
-  const mine = calls.filter((call) => call.epoch === container.epoch);
+  const mine = calls.filter((call) => handlerOf(call) === "sandbox" && call.epoch === container.epoch);
   const [first] = mine;
   if (!first) return;
   await sendCalls(deps, container, mine, await inputsOf(deps, key, first.asked_at_seq));

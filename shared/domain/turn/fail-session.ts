@@ -1,5 +1,6 @@
 import type { WakeUp } from "../../protocol/wake-up.ts";
-import { giveUpTurn, type TurnDeps } from "./turn.ts";
+import { giveUpTurn } from "./give-up.ts";
+import type { TurnDeps } from "./turn.ts";
 
 /** A wake-up that failed again and again: the turn ends with that, the user is told, the session takes the next prompt. */
 export async function failSession(deps: TurnDeps, { tenant_id, session_id }: WakeUp): Promise<void> {

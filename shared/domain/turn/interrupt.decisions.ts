@@ -1,6 +1,6 @@
 import type { InterruptAnswer } from "../../protocol/conversation.ts";
 import type { Conversation, Transition } from "../conversation/conversation.ts";
-import { type CallResult, completeCalls } from "../tool-call/result.decisions.ts";
+import { completeCalls, type EndedCall } from "../tool-call/result.decisions.ts";
 import { interruptGraceMs, wakeUpGraceMs } from "./waits.ts";
 
 export interface Interruption {
@@ -23,7 +23,7 @@ function nothing(turn_id: string | null, state: InterruptAnswer["state"]): Trans
 export function interruptTurn(
   conversation: Conversation,
   target: string | null,
-  open: CallResult[],
+  open: EndedCall[],
   now: number,
 ): Transition<Interruption> | null {
   const { phase, turn_id, interrupt_at } = conversation;

@@ -3,6 +3,7 @@ import { AppError } from "../../errors.ts";
 import { sendCommand } from "../container/command.ts";
 import { latestContainer } from "../container/container.ts";
 import { isLive } from "../container/container.decisions.ts";
+import { readConversation } from "../conversation/conversation.ts";
 import { requireSessionRow } from "../session/session-row.ts";
 import { announce } from "../timeline/announce.ts";
 import type { SessionKey } from "../timeline/row.ts";
@@ -34,9 +35,43 @@ export async function followInterruption(
   const { wakeInMs, answersCalls } = outcome.result;
   await Promise.all([
     answersCalls ? cancelCalls(deps, key, idsOf(open)) : undefined,
+    answersCalls ? stopChildrenOf(deps, key, open) : undefined,
     announce(deps, key, outcome.rows),
     wakeInMs === null ? undefined : wake(deps, key, Math.ceil(wakeInMs / 1000)),
   ]);
+}
+
+/** The turn ends, whoever asks for it. Nothing happens where it has ended. Throws `not_found`. */
+export async function stopTurn(deps: TurnDeps, key: SessionKey, turn_id: string): Promise<void> {
+  const done = await transitionWithCalls<Interruption>(deps, key, interruptedOutput, (current, open, now) =>
+    interruptTurn(current, turn_id, open, now),
+  );
+  await followInterruption(deps, key, done);
+}
+
+async function stopChild(deps: TurnDeps, { tenant_id, session_id, child_id }: ToolCall): Promise<void> {
+  if (child_id === undefined) return;
+  const key = { tenant_id, session_id: child_id };
+  const reports_to = (await readConversation(deps.table, key))?.reports_to;
+  if (reports_to?.session_id !== session_id) return;
+  await stopTurn(deps, key, reports_to.own_turn_id).catch((error: unknown) => {
+    if (!(error instanceof AppError && error.code === "not_found")) throw error;
+  });
+}
+
+/** The sessions that work on these calls would do it for nobody: their turns end too, and those of their own children. */
+export async function stopChildren(deps: TurnDeps, calls: ToolCall[]): Promise<void> {
+  await Promise.all(calls.map((call) => stopChild(deps, call)));
+}
+
+/** The same after a commit. It may fail: each child finds out by itself that nobody waits for it. */
+export async function stopChildrenOf(deps: TurnDeps, key: SessionKey, calls: ToolCall[]): Promise<void> {
+  await stopChildren(deps, calls).catch((error: unknown) => {
+    deps.log.warn("sub-sessions not stopped", {
+      ...key,
+      error: error instanceof Error ? error.message : String(error),
+    });
+  });
 }
 
 export const idsOf = (calls: ToolCall[]) => calls.map(({ call_id }) => call_id);

@@ -9,17 +9,28 @@ import {
   type Outcome,
   type Transition,
 } from "../conversation/conversation.ts";
+import { spentByChild } from "../delegate/spent.ts";
 import type { SessionKey } from "../timeline/row.ts";
-import type { CallResult } from "../tool-call/result.decisions.ts";
+import type { CallResult, EndedCall } from "../tool-call/result.decisions.ts";
 import { completeCall, pendingCalls, type ToolCall } from "../tool-call/tool-call.ts";
 
 /** Real results may come in between again and again, but no more often than there are calls. */
 const maxReads = 40;
 
 /** What a call is answered that will not come to its end. */
-export function syntheticResult({ call_id, name }: Pick<ToolCall, "call_id" | "name">, output: string): CallResult {
+function syntheticResult({ call_id, name }: Pick<ToolCall, "call_id" | "name">, output: string): CallResult {
   const output_bytes = Buffer.byteLength(output);
   return { call_id, name, is_error: true, output, output_bytes, object_key: null, duration_ms: null };
+}
+
+export function endedWith(call: ToolCall, output: string): EndedCall {
+  return { call, result: syntheticResult(call, output) };
+}
+
+/** The same for a call that is not waited for any more: what its session has spent by now is paid. */
+async function brokenOff(table: Table, call: ToolCall, output: string): Promise<EndedCall> {
+  const ended = endedWith(call, output);
+  return call.child_id === undefined ? ended : { ...ended, spent: await spentByChild(table, call) };
 }
 
 export interface ReadCalls {
@@ -35,7 +46,7 @@ export async function readCalls(table: Table, key: SessionKey, wantsCalls = true
 }
 
 /** Null: the calls were not read with this state; they are read again. */
-export type DecideWithCalls<T> = (conversation: Conversation, open: CallResult[], now: number) => Transition<T> | null;
+export type DecideWithCalls<T> = (conversation: Conversation, open: EndedCall[], now: number) => Transition<T> | null;
 
 export interface WithCalls<T> {
   /** A refusal's index counts the decision's own `extra`. */
@@ -55,9 +66,10 @@ export async function transitionWithCalls<T extends { answersCalls: boolean }>(
   decide: DecideWithCalls<T>,
   known: ReadCalls | null = null,
 ): Promise<WithCalls<T>> {
+  const { table } = deps;
   for (let reads = 0; reads < maxReads; reads += 1) {
     const { conversation, open } = (reads === 0 && known) || (await readCalls(deps.table, key));
-    const results = open.map((call) => syntheticResult(call, output));
+    const results = await Promise.all(open.map((call) => brokenOff(table, call, output)));
     let answered = 0;
     const decideOnce: Decide<T> = (current, now) => {
       const decided = decide(current, results, now);

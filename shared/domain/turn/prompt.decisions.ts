@@ -4,7 +4,7 @@ import type { ContentBlock } from "../../protocol/content.ts";
 import { maxQueuedPrompts } from "../../protocol/limits.ts";
 import type { Conversation, Transition } from "../conversation/conversation.ts";
 import type { EventRow, MessageRow } from "../timeline/row.ts";
-import type { CallResult } from "../tool-call/result.decisions.ts";
+import type { EndedCall } from "../tool-call/result.decisions.ts";
 import { interruptTurn } from "./interrupt.decisions.ts";
 import { type QueuedTurn, queueUpdated, startTurn, turnStarted } from "./turn.decisions.ts";
 
@@ -87,7 +87,7 @@ export function acceptUrgent(
   conversation: Conversation,
   prompt: Prompt,
   target: string | null,
-  open: CallResult[],
+  open: EndedCall[],
   now: number,
 ): Transition<Accepted> | null {
   const message: MessageRow = { kind: "message", role: "user", ...prompt };

@@ -55,3 +55,19 @@ export async function recall(table: Table, key: SessionKey, request: ClientReque
   if (found.data.fingerprint !== fingerprint) throw new AppError("idempotency_mismatch");
   return JSON.parse(found.data.result) as unknown;
 }
+
+/** A request as the table remembers it. */
+export interface CarriedOut {
+  user_id: string;
+  request_id: string;
+  result: unknown;
+}
+
+/** What a user's requests to the session were answered, as long as they are known. */
+export async function carriedOut(table: Table, key: SessionKey, user_id: string): Promise<CarriedOut[]> {
+  const scope = scopeOf({ user_id, request_id: null, fingerprint: "" }, key);
+  const found = await rows(table)
+    .entities.idempotency.query.byRequest({ tenant_id: key.tenant_id, scope })
+    .go({ pages: "all", consistent: true });
+  return found.data.map(({ request_id, result }) => ({ user_id, request_id, result: JSON.parse(result) as unknown }));
+}

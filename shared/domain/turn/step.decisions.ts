@@ -1,22 +1,25 @@
 import { type ContentBlock, type ToolUseBlock, toolUses, type Usage } from "../../protocol/content.ts";
 import { interruptedOutput } from "../../protocol/conversation.ts";
 import type { ErrorCode } from "../../protocol/error-code.ts";
-import { maxInlineToolOutputBytes, maxToolCallsPerStep } from "../../protocol/limits.ts";
+import { maxToolCallsPerStep } from "../../protocol/limits.ts";
 import type { StopReason } from "../../ports/model.ts";
 import { tokensOf } from "../budget/budget.decisions.ts";
+import { rulesOf } from "../approval/policy.decisions.ts";
 import type { Conversation, ConversationChange, Transition } from "../conversation/conversation.ts";
+import { depthOf } from "../delegate/delegate.decisions.ts";
 import type { EventRow, MessageRow, NewRow } from "../timeline/row.ts";
-import { finish, interrupted, nextMove, type TurnEnding } from "./turn.decisions.ts";
-import { wakeUpGraceMs } from "./waits.ts";
+import { placedCall } from "../tool-call/placed.decisions.ts";
+import { waitingFor } from "../tool-call/result.decisions.ts";
+import { type CallIds, planCalls, type PlannedCall, waitsForPerson } from "../tool-call/route.decisions.ts";
+import { finish, interrupted, isStepDue, type TurnEnding } from "./turn.decisions.ts";
+import { clockSkewMs, wakeUpGraceMs, watchdogMs } from "./waits.ts";
 
 /** How long a worker owns a step without renewing; renewed while the model streams. */
-export const leaseMs = 45_000;
-/** Past this the model counts as down and the turn ends. */
-const maxModelWaitMs = 15 * 60_000;
+export const leaseMs = 30_000;
 
 /** T2: this worker takes the step; whoever held it before can no longer commit. */
 export function claimStep(conversation: Conversation, now: number): Transition<null> | null {
-  if (nextMove(conversation, now).kind !== "run_step") return null;
+  if (!isStepDue(conversation, now)) return null;
   const lease_until = now + leaseMs;
   return {
     rows: [],
@@ -24,7 +27,7 @@ export function claimStep(conversation: Conversation, now: number): Transition<n
       fence: conversation.fence + 1,
       attempts: conversation.attempts + 1,
       lease_until,
-      due_at: lease_until + wakeUpGraceMs,
+      due_at: lease_until + clockSkewMs,
     },
     result: null,
   };
@@ -37,7 +40,7 @@ export function refuseStep(
   hasWorkspace: boolean,
   now: number,
 ): Transition<null> | null {
-  if (nextMove(conversation, now).kind !== "run_step") return null;
+  if (!isStepDue(conversation, now)) return null;
   const end = finish(conversation, why.ending, hasWorkspace, now);
   return { ...end, rows: [...why.rows, ...end.rows] };
 }
@@ -62,7 +65,7 @@ export function holds(conversation: Conversation, claim: Claim): boolean {
 export function renewLease(conversation: Conversation, claim: Claim, now: number): Transition<null> | null {
   if (!holds(conversation, claim) || conversation.interrupt_at !== undefined) return null;
   const lease_until = now + leaseMs;
-  return { rows: [], change: { lease_until, due_at: lease_until + wakeUpGraceMs }, result: null };
+  return { rows: [], change: { lease_until, due_at: lease_until + clockSkewMs }, result: null };
 }
 
 export interface Answer {
@@ -72,6 +75,10 @@ export interface Answer {
   usage: Usage;
   /** The head of the timeline that the model saw. */
   seenHead: number;
+  /** A fingerprint of the system prompt and tools, which its thinking is bound to. */
+  boundTo?: string;
+  /** What the model was sent and said takes most of its window. */
+  fillsContext?: boolean;
 }
 
 function endingFor(stopReason: StopReason): TurnEnding | null {
@@ -85,6 +92,8 @@ function endingFor(stopReason: StopReason): TurnEnding | null {
       return { reason: "error", error: { code: "model_output_limit", message: "The answer reached its length limit" } };
     case "context_window_exceeded":
       return { reason: "error", error: { code: "context_full", message: "The conversation no longer fits the model" } };
+    case "unknown":
+      return { reason: "error", error: { code: "model_stopped", message: "The model stopped for an unknown reason" } };
     case "tool_use":
     case "pause_turn":
       return null;
@@ -92,14 +101,12 @@ function endingFor(stopReason: StopReason): TurnEnding | null {
 }
 
 export interface StepResult {
-  /** The calls to hand to the sandbox, at most 32. */
-  calls: ToolUseBlock[];
+  /** What got a row of its own, at most 32. */
+  calls: PlannedCall[];
   ended: boolean;
+  /** The look that an earlier step asked for comes soon enough for these calls too. */
+  watched?: true;
 }
-
-/** Refused calls get rows of their own, as many as the transaction still holds; the transcript answers the others. */
-const maxRefusedRows = 20;
-export const tooManyCalls = `Not run: at most ${maxToolCallsPerStep} tool calls fit one step. Ask for the rest in the next one.`;
 
 function refusedCall(turn_id: string, call: ToolUseBlock, output: string): EventRow {
   const data = {
@@ -115,30 +122,33 @@ function refusedCall(turn_id: string, call: ToolUseBlock, output: string): Event
   return { kind: "event", type: "tool.completed", turn_id, data };
 }
 
-/** A large input is in the assistant's message already. */
-function startedCall(turn_id: string, call: ToolUseBlock): EventRow {
-  const isLarge = Buffer.byteLength(JSON.stringify(call.input)) > maxInlineToolOutputBytes;
-  const shown = isLarge ? { input: {}, truncated: true } : { input: call.input };
-  const data = { call_id: call.id, name: call.name, ...shown };
-  return { kind: "event", type: "tool.started", turn_id, data };
+function messageOf(claim: Claim, answer: Answer): MessageRow {
+  const { message_id, content, usage, seenHead: seen_head, boundTo: bound_to } = answer;
+  const { turn_id, step } = claim;
+  return { kind: "message", role: "assistant", turn_id, message_id, content, usage, step, seen_head, bound_to };
 }
 
-function messageOf(claim: Claim, answer: Answer): MessageRow {
-  const { message_id, content, usage, seenHead: seen_head } = answer;
-  const { turn_id, step } = claim;
-  return { kind: "message", role: "assistant", turn_id, message_id, content, usage, step, seen_head };
+function contextAfter({ context }: Conversation, fillsContext = false): ConversationChange {
+  if (fillsContext) return { context: "filling" };
+  return context ? { context: null } : {};
 }
 
 /** The step is over and paid: what was held for it is released, what it used counts for its turn. */
-function settled(conversation: Conversation, claim: Claim, usage: Usage): ConversationChange {
+export function settled(
+  conversation: Conversation,
+  claim: Claim,
+  { usage, fillsContext }: Pick<Answer, "usage" | "fillsContext">,
+): ConversationChange {
   const step_tokens = tokensOf(usage);
   const cost = usage.cost_micro_usd;
   return {
     step: claim.step + 1,
     lease_until: 0,
     waiting_since: 0,
+    ...(conversation.setbacks ? { setbacks: null } : {}),
     attempts: 0,
     reserved: null,
+    ...contextAfter(conversation, fillsContext),
     turn_tokens: (conversation.turn_tokens ?? 0) + step_tokens,
     turn_cost_micro_usd: (conversation.turn_cost_micro_usd ?? 0) + (cost ?? 0),
     step_tokens,
@@ -146,42 +156,64 @@ function settled(conversation: Conversation, claim: Claim, usage: Usage): Conver
   };
 }
 
+/** What the turn waits for now; where every call was refused, the model goes on at once. */
+function openCalls(conversation: Conversation, placed: PlannedCall[], now: number): ConversationChange {
+  if (placed.length === 0) return { due_at: now + wakeUpGraceMs };
+  const asked = placed.filter(waitsForPerson);
+  const calls = { pending: placed.length, persons: asked.length };
+  if (asked.length === 0)
+    return { ...waitingFor(conversation, calls, now), phase: "tools", pending_calls: calls.pending };
+  const person_due_at = Math.min(...asked.map(({ expires_at = now }) => expires_at));
+  const waiting = waitingFor({ ...conversation, person_due_at }, calls, now);
+  return { ...waiting, phase: "tools", pending_calls: calls.pending, person_calls: calls.persons, person_due_at };
+}
+
+/** The look that an earlier step asked for comes soon enough for new calls too. */
+function isWatched({ watched_at = 0 }: Conversation, now: number): boolean {
+  return watched_at > now && watched_at <= now + watchdogMs;
+}
+
 /** T3: the answer, its calls and what follows from it. Null when the step is no longer this worker's. */
 export function commitStep(
   conversation: Conversation,
   claim: Claim,
   answer: Answer,
+  ids: CallIds[],
   hasWorkspace: boolean,
   now: number,
 ): Transition<StepResult> | null {
   if (!holds(conversation, claim)) return null;
   const { turn_id } = claim;
   const message = messageOf(claim, answer);
-  const taken = settled(conversation, claim, answer.usage);
+  const taken = settled(conversation, claim, answer);
   const asked = toolUses(answer.content);
   const isInterrupted = conversation.interrupt_at !== undefined;
   const wanted = answer.stopReason === "tool_use" && !isInterrupted ? asked : [];
-  const calls = wanted.slice(0, maxToolCallsPerStep);
-  if (calls.length > 0) {
-    const rest = wanted
-      .slice(maxToolCallsPerStep, maxToolCallsPerStep + maxRefusedRows)
-      .map((call) => refusedCall(turn_id, call, tooManyCalls));
-    const rows: NewRow[] = [message, ...calls.map((call) => startedCall(turn_id, call)), ...rest];
-    const change: ConversationChange = {
-      ...taken,
-      status: "tools",
-      phase: "tools",
-      pending_calls: calls.length,
-      due_at: now + wakeUpGraceMs,
-    };
-    return { rows, change, result: { calls, ended: false } };
+  if (wanted.length > 0) {
+    const { placed, refused } = planCalls(wanted, { ...rulesOf(conversation), depth: depthOf(conversation) }, ids, now);
+    const rows: NewRow[] = [
+      message,
+      ...placed.map((planned) => placedCall(turn_id, planned)),
+      ...refused.map(({ call, output }) => refusedCall(turn_id, call, output)),
+    ];
+    const open = openCalls(conversation, placed, now);
+    const result = { calls: placed, ended: false };
+    if (open.status !== "tools") return { rows, change: { ...taken, ...open }, result };
+    if (isWatched(conversation, now))
+      return { rows, change: { ...taken, ...open }, result: { ...result, watched: true } };
+    return { rows, change: { ...taken, ...open, watched_at: now + watchdogMs }, result };
   }
-  const ending = isInterrupted ? interrupted : endingFor(answer.stopReason);
+  // A compaction makes room, and the model goes on; once, since a second one would make no more.
+  const isFull = answer.stopReason === "context_window_exceeded" && conversation.context !== "compacted";
+  const ending = isInterrupted ? interrupted : isFull ? null : endingFor(answer.stopReason);
   const steered = ending?.reason === "completed" && (conversation.steer_seq ?? 0) > answer.seenHead;
-  if (!ending || steered)
-    return { rows: [message], change: { ...taken, due_at: now + wakeUpGraceMs }, result: { calls: [], ended: false } };
   const why = isInterrupted ? interruptedOutput : "Not run: the answer was cut.";
   const unanswered = asked.slice(0, maxToolCallsPerStep).map((call) => refusedCall(turn_id, call, why));
+  if (!ending || steered) {
+    const full: ConversationChange = isFull ? { context: "full" } : {};
+    const change = { ...taken, ...full, due_at: now + wakeUpGraceMs };
+    return { rows: [message, ...unanswered], change, result: { calls: [], ended: false } };
+  }
   const end = finish({ ...conversation, step: claim.step + 1 }, ending, hasWorkspace, now);
   return {
     rows: [message, ...unanswered, ...end.rows],
@@ -207,43 +239,27 @@ export function cutStep(
   const end = finish({ ...conversation, step: claim.step + 1 }, interrupted, hasWorkspace, now);
   return {
     rows: [...said, ...end.rows],
-    change: { ...settled(conversation, claim, answer.usage), ...end.change },
+    change: { ...settled(conversation, claim, answer), ...end.change },
     result: null,
   };
+}
+
+export interface StepFailure {
+  code: ErrorCode;
+  message: string;
+  /** The next turn would end the same way. */
+  holds_queue?: true;
 }
 
 /** The model can not answer this step at all. */
 export function failStep(
   conversation: Conversation,
   claim: Claim,
-  error: { code: ErrorCode; message: string },
+  { holds_queue, ...error }: StepFailure,
   hasWorkspace: boolean,
   now: number,
 ): Transition<null> | null {
   if (!holds(conversation, claim)) return null;
-  return finish(conversation, { reason: "error", error }, hasWorkspace, now);
-}
-
-/** The model refused for now: give the step back and say when to try again. Null where there is no other try. */
-export function postponeStep(
-  conversation: Conversation,
-  claim: Claim,
-  delayMs: number,
-  now: number,
-): Transition<null> | null {
-  const waiting_since = conversation.waiting_since || now;
-  const isOver = now - waiting_since > maxModelWaitMs || conversation.interrupt_at !== undefined;
-  if (isOver || !holds(conversation, claim)) return null;
-  return {
-    rows: [],
-    change: {
-      fence: conversation.fence + 1,
-      attempts: 0,
-      lease_until: 0,
-      waiting_since,
-      reserved: null,
-      due_at: now + delayMs + wakeUpGraceMs,
-    },
-    result: null,
-  };
+  const held = holds_queue ? { holds_queue } : {};
+  return finish(conversation, { reason: "error", error, ...held }, hasWorkspace, now);
 }

@@ -33,12 +33,15 @@ async function sweepShard(deps: SweepDeps, shard: string, now: number): Promise<
 export async function sweep(deps: SweepDeps): Promise<number> {
   const now = deps.clock.now();
   const shards = Array.from({ length: dueShards }, (_, shard) => String(shard));
-  const counts = await Promise.all([
+  const swept = await Promise.allSettled([
     ...shards.map((shard) => sweepShard(deps, shard, now)),
     sweepOutbound(deps, now),
     sweepRemovals(deps, now),
   ]);
-  const count = counts.reduce((sum, one) => sum + one, 0);
+  const count = swept.reduce((sum, one) => sum + (one.status === "fulfilled" ? one.value : 0), 0);
   if (count > 0) deps.log.info("swept", { count });
+  // What failed must not keep the others asleep for another minute.
+  const failed = swept.find((one) => one.status === "rejected");
+  if (failed) throw failed.reason;
   return count;
 }

@@ -1,108 +1,105 @@
-import { type ContentBlock, toolUses } from "../../protocol/content.ts";
 import type { ModelMessage } from "../../ports/model.ts";
-import { interruptedNote } from "../../protocol/conversation.ts";
-import { maxToolCallsPerStep } from "../../protocol/limits.ts";
 import type { MessageRow, TimelineRow } from "../timeline/row.ts";
-import { tooManyCalls } from "./step.decisions.ts";
+import { Assembly, type Known } from "./transcript-assembly.ts";
+import type { DanglingCall, Reader } from "./transcript-blocks.ts";
+import { problemsOf } from "./transcript-check.ts";
 
-type StoredMessage = MessageRow & { seq: number };
-
-/** What stands between two answers of one turn, where the first one paused and nobody said anything. */
-const goOn: ContentBlock[] = [{ type: "text", text: "Go on." }];
-
-/** The model learns that it was stopped, or it would take up again what the user did not want. */
-const stopped: ContentBlock[] = [{ type: "text", text: interruptedNote }];
-
-interface TurnRows {
-  users: StoredMessage[];
-  assistants: StoredMessage[];
-  isInterrupted: boolean;
-}
-
-interface ToolResult {
-  output: string;
-  is_error: boolean;
-}
-
-function gather(log: TimelineRow[]) {
-  const turns = new Map<string, TurnRows>();
-  const results = new Map<string, ToolResult>();
-  const begun: string[] = [];
-  for (const row of log) {
-    if (row.kind === "event") {
-      const turn = row.turn_id ? turns.get(row.turn_id) : undefined;
-      if (row.type === "tool.completed") results.set(row.data.call_id, row.data);
-      if (row.type === "turn.started" && row.turn_id) begun.push(row.turn_id);
-      if (row.type === "turn.ended" && turn) turn.isInterrupted = row.data.reason === "interrupted";
-    }
-    if (row.kind !== "message" || row.role === "system") continue;
-    const turn = turns.get(row.turn_id) ?? { users: [], assistants: [], isInterrupted: false };
-    (row.role === "user" ? turn.users : turn.assistants).push(row);
-    turns.set(row.turn_id, turn);
-  }
-  return { turns, results, begun };
-}
-
-/** A thinking block is bound to the model that wrote it: another model must not see it. */
-function keptFor(model: string, row: StoredMessage): ContentBlock[] {
-  if (row.usage?.model === model) return row.content;
-  return row.content.filter((block) => block.type !== "thinking" && block.type !== "redacted_thinking");
-}
-
-function resultBlocks(row: StoredMessage, results: Map<string, ToolResult>) {
-  return toolUses(row.content).map((call, index) => {
-    const isRefused = index >= maxToolCallsPerStep;
-    const result = results.get(call.id) ?? (isRefused ? { output: tooManyCalls, is_error: true } : undefined);
-    if (!result) throw new InvalidTranscript(`tool call ${call.id} has no result`);
-    const content = result.output === "" ? "(no output)" : result.output;
-    return { type: "tool_result", tool_use_id: call.id, content, is_error: result.is_error };
-  });
-}
-
-/** The log can not be sent: a call without its result would poison every later request. */
+/** The log can not be sent, and nothing can be added to it that would mend it. */
 export class InvalidTranscript extends Error {}
 
-function turnMessages(turn: TurnRows, results: Map<string, ToolResult>, model: string): ModelMessage[] {
-  const messages: ModelMessage[] = [];
-  const say = (role: ModelMessage["role"], content: unknown[]) => {
-    if (content.length === 0) return;
-    const last = messages.at(-1);
-    if (last?.role === role) last.content.push(...content);
-    else messages.push({ role, content: [...content] });
+function knownOf(rows: TimelineRow[]): Known {
+  const messages = rows.filter((row) => row.kind === "message");
+  const events = rows.filter((row) => row.kind === "event");
+  const ended = events.filter((row) => row.type === "turn.ended" && row.data.reason === "refused");
+  const refused = new Set(ended.map(({ turn_id = "" }) => turn_id));
+  const isSummary = (row: MessageRow) => row.covers_seq !== undefined && !refused.has(row.turn_id);
+  return {
+    summary: messages.findLast(isSummary) ?? null,
+    results: events.filter((row) => row.type === "tool.completed"),
+    refused,
   };
-  let waiting = turn.users;
-  for (const assistant of turn.assistants) {
-    // What the model had not seen when it answered stands after its answer, so that the prefix stays as it was sent.
-    const seen = waiting.filter((user) => user.seq <= (assistant.seen_head ?? assistant.seq));
-    waiting = waiting.filter((user) => !seen.includes(user));
-    for (const user of seen) say("user", user.content);
-    if (messages.at(-1)?.role === "assistant") say("user", goOn);
-    say("assistant", keptFor(model, assistant));
-    say("user", resultBlocks(assistant, results));
-  }
-  for (const user of waiting) say("user", user.content);
-  if (turn.isInterrupted) say("user", stopped);
-  return messages;
 }
 
 /**
- * The conversation as the model API takes it: turns in the order in which they began, each a stable prefix of the next
- * request. Prompts that still wait in the queue are not in it. Throws `InvalidTranscript`.
+ * The conversation as the model API takes it: turns in the order in which they began, each request a prefix of the next.
+ * Prompts that still wait in the queue are not in it. Takes the log as it grows; a message that was followed by an answer
+ * stays the same object, so that it is serialised once.
  */
-export function buildTranscript(log: TimelineRow[], model: string): ModelMessage[] {
-  const { turns, results, begun } = gather(log);
-  const messages: ModelMessage[] = [];
-  for (const turnId of begun) {
-    const turn = turns.get(turnId);
-    if (!turn) continue;
-    for (const message of turnMessages(turn, results, model)) {
-      const last = messages.at(-1);
-      if (last?.role === message.role) last.content.push(...message.content);
-      else messages.push(message);
-    }
+export class Transcript {
+  readonly #reader: Reader;
+  readonly #rows: TimelineRow[] = [];
+  #head = 0;
+  #assembly: Assembly;
+  #checked = 0;
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+    this.#assembly = new Assembly(reader);
   }
-  // The running turn's last answer paused.
-  if (messages.at(-1)?.role === "assistant") messages.push({ role: "user", content: [...goOn] });
-  if (messages.at(-1)?.role !== "user") throw new InvalidTranscript("the last message is not the user's");
-  return messages;
+
+  /** The last `seq` that was taken. */
+  get head(): number {
+    return this.#head;
+  }
+
+  isFor({ model, boundTo, forgetsUntil }: Reader): boolean {
+    const own = this.#reader;
+    return own.model === model && own.boundTo === boundTo && own.forgetsUntil === forgetsUntil;
+  }
+
+  /** The same log for another reader. */
+  for(reader: Reader): Transcript {
+    const other = new Transcript(reader);
+    other.add(this.#rows);
+    other.#head = this.#head;
+    return other;
+  }
+
+  /** Rows that were taken before are left out. */
+  add(rows: TimelineRow[]): void {
+    for (const row of rows) {
+      if (row.seq <= this.#head) continue;
+      this.#head = row.seq;
+      if (row.kind === "checkpoint") continue;
+      this.#rows.push(row);
+      this.#assembly.take(row);
+    }
+    if (this.#assembly.isStale) this.#assembleAnew();
+  }
+
+  /** Calls that have no result on the log. */
+  dangling(): DanglingCall[] {
+    return this.#assembly.dangling();
+  }
+
+  /** The answers that are shown, oldest first, with what each weighs together with its results. */
+  answers(): { seq: number; weight: number }[] {
+    return this.#assembly.answers();
+  }
+
+  /** What a request holds. Throws `InvalidTranscript`. */
+  messages(): ModelMessage[] {
+    const [dangling] = this.dangling();
+    if (dangling) throw new InvalidTranscript(`tool call ${dangling.call.id} has no result`);
+    const last = this.#assembly.lastMessage();
+    if (!last) throw new InvalidTranscript("nobody said anything");
+    const messages = [...this.#assembly.settled, last];
+    const [problem] = problemsOf(messages, this.#checked);
+    if (problem) throw new InvalidTranscript(problem);
+    this.#checked = messages.length - 1;
+    return messages;
+  }
+
+  #assembleAnew(): void {
+    this.#assembly = new Assembly(this.#reader, knownOf(this.#rows));
+    this.#checked = 0;
+    for (const row of this.#rows) this.#assembly.take(row);
+  }
+}
+
+/** The transcript of a whole log. Throws `InvalidTranscript`. */
+export function buildTranscript(log: TimelineRow[], model: string, boundTo = ""): ModelMessage[] {
+  const transcript = new Transcript({ model, boundTo });
+  transcript.add(log);
+  return transcript.messages();
 }

@@ -3,8 +3,8 @@ import { maxStepsPerTurn } from "../../protocol/limits.ts";
 import type { TurnEndReason } from "../../protocol/server-event.ts";
 import type { Conversation, ConversationChange, Transition } from "../conversation/conversation.ts";
 import type { CheckpointRow, EventRow, NewRow } from "../timeline/row.ts";
-import { type CallResult, completeCalls } from "../tool-call/result.decisions.ts";
-import { checkpointWaitMs, interruptGraceMs, wakeUpGraceMs } from "./waits.ts";
+import { completeCalls, type EndedCall } from "../tool-call/result.decisions.ts";
+import { checkpointWaitMs, clockSkewMs, interruptGraceMs, wakeUpGraceMs } from "./waits.ts";
 
 export interface TurnEnding {
   reason: TurnEndReason;
@@ -25,6 +25,8 @@ export type Move =
   /** Somebody holds the lease. */
   | { kind: "leave" }
   | { kind: "run_step" }
+  /** A step that makes room in the model's window. */
+  | { kind: "compact" }
   /** The model is not asked again. */
   | { kind: "finish"; ending: TurnEnding }
   /** The checkpoint did not come in time. */
@@ -45,10 +47,19 @@ export function nextMove(conversation: Conversation, now: number): Move {
     return isDue ? { kind: "finish", ending: interrupted } : { kind: "leave" };
   }
   if (isHeld) return { kind: "leave" };
+  // The model asked for patience: nobody asks it before, whoever wakes the session.
+  if ((conversation.setbacks?.retry_at ?? 0) > now + clockSkewMs) return { kind: "leave" };
   if (conversation.attempts >= maxAttempts)
     return { kind: "finish", ending: { reason: "error", error: tooManyAttempts } };
   if (conversation.step >= maxStepsPerTurn) return { kind: "finish", ending: { reason: "max_steps", error: null } };
-  return { kind: "run_step" };
+  const isFull = conversation.context === "filling" || conversation.context === "full";
+  return { kind: isFull ? "compact" : "run_step" };
+}
+
+/** The turn's next step may begin now. */
+export function isStepDue(conversation: Conversation, now: number): boolean {
+  const { kind } = nextMove(conversation, now);
+  return kind === "run_step" || kind === "compact";
 }
 
 export function endingOf(conversation: Conversation): TurnEnding {
@@ -68,6 +79,7 @@ export function startTurn(turn: QueuedTurn, now: number): ConversationChange {
     lease_until: 0,
     pending_calls: 0,
     waiting_since: 0,
+    setbacks: null,
     attempts: 0,
     losses: 0,
     ending: null,
@@ -126,7 +138,7 @@ export function abandonTurn(
   conversation: Conversation,
   target: string | undefined,
   ending: TurnEnding,
-  open: CallResult[],
+  open: EndedCall[],
   now: number,
 ): Transition<{ wasRunning: boolean; answersCalls: boolean }> | null {
   const { phase, turn_id = "" } = conversation;
@@ -187,6 +199,7 @@ export function endTurn(
     lease_until: 0,
     pending_calls: 0,
     waiting_since: 0,
+    setbacks: null,
     ending: null,
     deadline_at: null,
     due_at: null,

@@ -1,13 +1,13 @@
 import type { Ids } from "../../ports/ids.ts";
 import type { Log } from "../../ports/log.ts";
+import type { Amounts } from "../../protocol/budget.ts";
 import type { WorkQueue } from "../../ports/work-queue.ts";
 import { transition, type Conversation, type ConversationDeps } from "../conversation/conversation.ts";
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
-import type { SessionKey } from "../timeline/row.ts";
+import type { SessionKey, TimelineRow } from "../timeline/row.ts";
 import { completeCalls, type CallResult } from "../tool-call/result.decisions.ts";
 import { completeCall, type ToolCall } from "../tool-call/tool-call.ts";
-import { transitionWithCalls } from "./open-calls.ts";
-import { abandonTurn, endTurn, type CheckpointOutcome, type TurnEnding } from "./turn.decisions.ts";
+import { endTurn, type CheckpointOutcome, type TurnEnding } from "./turn.decisions.ts";
 
 export interface TurnDeps extends ConversationDeps, AnnounceDeps {
   clock: ConversationDeps["clock"];
@@ -32,20 +32,35 @@ export async function wake(
   }
 }
 
-/** T4 for one result that the sandbox sent. False where it came too late, or twice: the first one counts. */
+/** Who waits for a delegated turn learns of its end. Losing this costs time only: the parent looks again and again. */
+export async function wakeParent(
+  deps: Pick<TurnDeps, "queue" | "log">,
+  { tenant_id, reports_to }: Conversation,
+  committed: TimelineRow[],
+): Promise<void> {
+  if (!reports_to) return;
+  const { session_id, own_turn_id } = reports_to;
+  const isOver = committed.some(
+    (row) => row.kind === "event" && row.type === "turn.ended" && row.turn_id === own_turn_id,
+  );
+  if (isOver) await wake(deps, { tenant_id, session_id });
+}
+
+/** T4 for one result that the sandbox sent, or a delegated session (`spent`). False where it came too late, or twice: the first one counts. */
 export async function acceptResult(
   deps: TurnDeps,
   conversation: Conversation,
   call: ToolCall,
   result: CallResult,
   proof: { nonce: string; epoch: number } | null,
+  spent?: Amounts,
 ): Promise<boolean> {
   const key = { tenant_id: call.tenant_id, session_id: call.session_id };
   const outcome = await transition(
     deps,
     key,
     (current, now) => {
-      const completed = completeCalls(current, call.turn_id, [result], now);
+      const completed = completeCalls(current, call.turn_id, [{ call, result, spent }], now);
       return completed && { ...completed, extra: (entities) => [completeCall(entities, call, proof)] };
     },
     conversation,
@@ -72,22 +87,6 @@ export async function closeTurn(
   if (outcome.kind !== "committed") return false;
   await announce(deps, key, outcome.rows);
   if (outcome.conversation.phase === "model") await wake(deps, key);
-  return true;
-}
-
-/** Ends a turn that can not go on, whatever it waits for (`turnId`: only this one); the session takes the next prompt. */
-export async function giveUpTurn(
-  deps: TurnDeps,
-  key: SessionKey,
-  ending: TurnEnding,
-  output: string,
-  turnId?: string,
-): Promise<boolean> {
-  const { outcome } = await transitionWithCalls(deps, key, output, (current, open, now) =>
-    abandonTurn(current, turnId ?? current.turn_id, ending, open, now),
-  );
-  if (outcome.kind !== "committed" || !outcome.result.wasRunning) return false;
-  await announce(deps, key, outcome.rows);
-  if (outcome.conversation.phase === "model") await wake(deps, key);
+  await wakeParent(deps, outcome.conversation, outcome.rows);
   return true;
 }

@@ -142,6 +142,17 @@ export async function spentOfSession(table: Table, { tenant_id, session_id }: Se
   return sumOf(found.data.map((row) => ({ ...row, tokens: tokensOf(row) })));
 }
 
+/** What the ledger says of one turn. */
+export async function spentOfTurn(table: Table, key: SessionKey, turn_id: string): Promise<Spent> {
+  const { tenant_id, session_id } = key;
+  const found = await rows(table)
+    .entities.tokenUsage.query.bySession({ tenant_id, session_id, turn_id })
+    .go({ pages: "all", consistent: true });
+  return sumOf(
+    found.data.map((row) => ({ model_calls: 1, cost_micro_usd: row.cost_micro_usd, tokens: tokensOf(row) })),
+  );
+}
+
 function tokensOf(row: { [name in keyof Omit<Usage, "model" | "cost_micro_usd">]?: number }): number {
   const { input_tokens = 0, output_tokens = 0, cache_read_tokens = 0, cache_write_tokens = 0 } = row;
   return allTokens({ input_tokens, output_tokens, cache_read_tokens, cache_write_tokens });

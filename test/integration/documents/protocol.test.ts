@@ -3,7 +3,17 @@ import { resolve } from "node:path";
 import { linesMatching, sourcesIn } from "../../architecture/support/sources.ts";
 
 /** What no client sees: limits, internal messages, stored files, and helpers without schemas. */
-const internal = ["checkpoint-manifest", "frame-results", "job", "json-text", "limits", "page", "relay", "wake-up"];
+const internal = [
+  "checkpoint-manifest",
+  "delegate",
+  "frame-results",
+  "job",
+  "json-text",
+  "limits",
+  "page",
+  "relay",
+  "wake-up",
+];
 
 const compare = (a: string, b: string) => a.localeCompare(b);
 

@@ -1,6 +1,6 @@
 import { messageAnswer, messageAnswers, type HistoryDeps } from "../../../shared/domain/session/history.ts";
 import type { SessionKey } from "../../../shared/domain/timeline/row.ts";
-import { tooManyCalls } from "../../../shared/domain/turn/step.decisions.ts";
+import { tooManyCalls } from "../../../shared/domain/tool-call/route.decisions.ts";
 import { Message, MessagesQuery } from "../../../shared/protocol/conversation.ts";
 import type { Engine } from "../../support/engine.ts";
 import { startHistory } from "../../support/history.ts";

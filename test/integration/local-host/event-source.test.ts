@@ -142,7 +142,7 @@ it("is woken at once by a message, also one that was delayed", async () => {
 
 it("runs as many batches at a time as it may", async () => {
   const { send, host, count } = rig("Limited", { maximumConcurrency: 2 }, 30);
-  for (let n = 0; n < 5; n++) await send({ wait: 200 });
+  for (let n = 0; n < 5; n++) await send({ wait: 1500 });
   await eventually(() => host.environments()[0]?.busy === 2);
   const seen = await count();
   expect(seen.away).toBe(2);

@@ -19,8 +19,8 @@ const cases: [string, Fault, ModelFailureKind, number | null][] = [
   ["500", { kind: "status", status: 500 }, "overloaded", null],
   ["504", { kind: "status", status: 504 }, "overloaded", null],
   ["400", { kind: "status", status: 400 }, "rejected", null],
-  ["404", { kind: "status", status: 404 }, "rejected", null],
-  ["413", { kind: "status", status: 413 }, "rejected", null],
+  ["404", { kind: "status", status: 404 }, "no_such_model", null],
+  ["413", { kind: "status", status: 413 }, "too_long", null],
   ["402", { kind: "status", status: 402 }, "payment", null],
   [
     "a spend limit, sent as 429",

@@ -1,7 +1,7 @@
 import { Anthropic, APIError } from "@anthropic-ai/sdk";
 import type { RehearsalModel } from "../../../infra/local/model/server.ts";
 import { buildModelRequest } from "../../../shared/adapters/anthropic/request.ts";
-import { ask, request, stage } from "./support.ts";
+import { ask, failureOf, listen, never, request, stage } from "./support.ts";
 
 type Json = Record<string, unknown>;
 
@@ -111,4 +111,19 @@ describe("headers", () => {
     const large = await post({ ...version, "x-api-key": "k" }, "/v1/messages", "x".repeat(33 * 1024 * 1024));
     expect(await large.json()).toMatchObject({ error: { type: "request_too_large" } });
   });
+});
+
+it("refuses a prompt over its window, and only that", async () => {
+  const small = await stage({ contextTokens: 3000 });
+  const model = small.model;
+  const long = request([ask("word ".repeat(3000))]);
+  const failure = await failureOf(model.stream(long, never));
+  expect(failure).toMatchObject({
+    kind: "too_long",
+    message: expect.stringMatching(/prompt is too long: \d+ tokens > 3000/),
+  });
+  expect((await listen(model.stream(request([ask("rehearsal: say hi")]), never))).completed.stopReason).toBe(
+    "end_turn",
+  );
+  await small.server.stop();
 });

@@ -74,7 +74,7 @@ it.each<[string, (messages: ModelMessage[]) => ModelRequest]>([
     (messages) => request(changed(messages, 1, ([a, b]) => [a, { ...b, input: { command: "other" } }])),
   ],
 ])("refuses it after %s", async (_, change) => {
-  expect(await refused(change(await conversation()))).toBe("rejected");
+  expect(await refused(change(await conversation()))).toBe("unfit_thinking");
 });
 
 it.each<[string, (messages: ModelMessage[]) => ModelRequest]>([

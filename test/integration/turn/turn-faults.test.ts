@@ -127,7 +127,7 @@ test("an overloaded model: the step waits as long as it asks and nothing is comm
   const key = await engine.session();
   await ask(key, "Hello");
   await engine.work();
-  expect(engine.queue.sent).toEqual([expect.objectContaining({ delaySeconds: 7 })]);
+  expect(engine.queue.sent).toEqual([expect.objectContaining({ delaySeconds: 8 })]);
   expect((await engine.log(key)).some((row) => row.kind === "message" && row.role === "assistant")).toBe(false);
   expect(await spentOfSession(engine.deps.table, key)).toMatchObject({ model_calls: 0 });
   refuse = false;

@@ -3,6 +3,7 @@ import { ulid } from "ulid";
 import { ClientFrame, framePermissions, type ClientFrameType } from "../../../shared/protocol/client-frame.ts";
 import { Role, roleMay, Scope } from "../../../shared/protocol/permission.ts";
 import type { World } from "../../integration/documents/world.ts";
+import { parkTurn } from "../../support/parked.ts";
 import { people } from "../../support/people.ts";
 import { bearer, socketDriver, type Reply } from "../../support/socket-driver.ts";
 import { startTwoTenants, type TwoTenants } from "./world.ts";
@@ -24,6 +25,7 @@ const { join } = people(() => tenants.world.platform);
 interface About {
   session_id: string;
   turn_id: string;
+  approval_id: string;
 }
 
 /** What each frame says beside its type and id. A new frame does not compile until it is here. */
@@ -35,14 +37,17 @@ const bodies: Record<ClientFrameType, (about: About) => Record<string, unknown>>
   "turn.interrupt": ({ session_id }) => ({ session_id }),
   "queue.cancel": ({ session_id, turn_id }) => ({ session_id, turn_id }),
   "queue.reorder": ({ session_id, turn_id }) => ({ session_id, turn_ids: [turn_id] }),
+  "approval.resolve": ({ session_id, approval_id }) => ({ session_id, approval_id, decision: "approve" }),
 };
 
-/** A session in which a prompt runs and another waits. */
+/** A session in which a prompt runs, whose call waits for a person, and another prompt waits. */
 async function waitingIn(side: World): Promise<About> {
   const session = await side.good("POST", "/sessions", { messages: { content: "Build a clock" } });
   const path = `/sessions/${String(session["id"])}/messages`;
   const { turn_id } = await side.good("POST", path, { content: "Make it red" });
-  return { session_id: String(session["id"]), turn_id: String(turn_id) };
+  const session_id = String(session["id"]);
+  const [approval_id = ""] = await parkTurn(side.platform.deps, { tenant_id: side.owner.tenant.id, session_id });
+  return { session_id, turn_id: String(turn_id), approval_id };
 }
 
 async function say(connection: string, type: ClientFrameType, about: About): Promise<Reply | undefined> {
@@ -87,7 +92,11 @@ describe.each(frameTypes)("%s", (type) => {
       });
       expect(writes.filter((write) => write.includes(tenants.victim.owner.tenant.id))).toEqual([]);
       expect(driver.posted(connection).slice(sentBefore)).toHaveLength(1);
-      const unknown = await say(connection, type, { session_id: randomUUID(), turn_id: `trn_${ulid()}` });
+      const unknown = await say(connection, type, {
+        session_id: randomUUID(),
+        turn_id: `trn_${ulid()}`,
+        approval_id: `apr_${ulid()}`,
+      });
       expect([name, reply?.error]).toEqual([name, unknown?.error]);
       const isAboutSession = "session_id" in bodies[type](foreign);
       const isSilent = !isAboutSession || type === "session.unsubscribe";

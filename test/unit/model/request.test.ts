@@ -1,5 +1,5 @@
 import { agentTools } from "../../../shared/agent/tools.ts";
-import { buildModelRequest } from "../../../shared/adapters/anthropic/request.ts";
+import { buildModelRequest, serialiseRequest } from "../../../shared/adapters/anthropic/request.ts";
 import type { ModelMessage } from "../../../shared/ports/model.ts";
 
 const user = (text: string): ModelMessage => ({ role: "user", content: [{ type: "text", text }] });
@@ -52,4 +52,46 @@ it("leaves the caller's messages as they are, and empty text out", () => {
   const sent = buildModelRequest(request(messages))["messages"] as ModelMessage[];
   expect(messages).toEqual(before);
   expect(sent[1]?.content).toHaveLength(1);
+});
+
+describe("the bytes of a request", () => {
+  const odd: ModelMessage[] = [
+    user('"quotes" \\ and \u2028 ü 日本 😀'),
+    {
+      role: "assistant",
+      content: [
+        { type: "text", text: "" },
+        { type: "tool_use", id: "t", name: "b", input: { a: [1] } },
+      ],
+    },
+    {
+      role: "user",
+      content: [
+        { type: "tool_result", tool_use_id: "t", content: "}]}" },
+        { type: "text", text: "" },
+      ],
+    },
+    assistant("d"),
+    user("}]}"),
+    assistant("f"),
+    { role: "user", content: [{ type: "text", text: "" }] },
+  ];
+
+  it.each([0, 1, 2, 3, 4, 5, 6, 7])("are those of its JSON, with %i messages", (count) => {
+    const asked = request(odd.slice(0, count));
+    expect(serialiseRequest(asked).toString()).toBe(JSON.stringify(buildModelRequest(asked)));
+  });
+
+  it("are put together from what was serialised before, wherever the breakpoints are now", () => {
+    const messages = [user("a"), assistant("b"), user("c")];
+    serialiseRequest(request(messages));
+    const spy = jest.spyOn(JSON, "stringify");
+    const more = [...messages, assistant("d"), user("e")];
+    const bytes = serialiseRequest(request(more)).toString();
+    const serialised = spy.mock.calls.map(([value]) => value as unknown);
+    spy.mockRestore();
+    expect(serialised).not.toContainEqual(user("a"));
+    expect(serialised).toContainEqual(user("e"));
+    expect(bytes).toBe(JSON.stringify(buildModelRequest(request(more))));
+  });
 });

@@ -1,6 +1,7 @@
 import { Problem } from "../../../infra/local/model/problem.ts";
-import { readTurn } from "../../../infra/local/model/turn-view.ts";
+import { readTurn, rehearsalSummary } from "../../../infra/local/model/turn-view.ts";
 import { parseMessages } from "../../../infra/local/model/transcript.ts";
+import { summaryNote } from "../../../shared/protocol/conversation.ts";
 
 const text = (value: string) => ({ type: "text", text: value });
 const use = (id: string) => ({ type: "tool_use", id, name: "bash", input: { command: id } });
@@ -10,6 +11,7 @@ const result = (id: string, isError = false) => ({
   content: `of ${id}`,
   is_error: isError,
 });
+const thought = { type: "thinking", thinking: "x", signature: "s" };
 const user = (...content: unknown[]) => ({ role: "user", content });
 const assistant = (...content: unknown[]) => ({ role: "assistant", content });
 
@@ -25,6 +27,8 @@ it.each<[string, unknown[]]>([
   ["an assistant last", [user(text("a")), assistant(text("b"))]],
   ["empty content", [user()]],
   ["empty text", [user(text(""))]],
+  ["blank text", [user(text(" \n"))]],
+  ["an answer that ends with a thought", [user(text("a")), assistant(text("b"), thought), user(text("c"))]],
   ["a system message", [{ role: "system", content: "x" }]],
   ["a call without result", [user(text("a")), assistant(use("a")), user(text("b"))]],
   ["one of two results missing", [user(text("a")), assistant(use("a"), use("b")), user(result("a"))]],
@@ -61,6 +65,20 @@ describe("the running turn", () => {
     expect(view.prompt).toBe("two");
     expect(view.steps.map((step) => step[0]?.output)).toEqual(["of b"]);
     expect(view.earlier.map((step) => step[0]?.output)).toEqual(["of a"]);
+  });
+
+  it("goes on behind a summary of its own", () => {
+    const before = read(
+      user(text("one")),
+      assistant(use("a")),
+      user(result("a")),
+      assistant(use("b")),
+      user(result("b")),
+    );
+    const summary = text(`${summaryNote}\n\n${rehearsalSummary(before)}`);
+    const view = read(user(summary, text("one")), assistant(use("b")), user(result("b")));
+    expect(view).toMatchObject({ prompt: "one", stepIds: ["a", "b"] });
+    expect(view.steps).toHaveLength(2);
   });
 
   it("takes text beside good results as said in between", () => {

@@ -60,10 +60,22 @@ describe("live output", () => {
   beforeEach(() => jest.useFakeTimers());
   afterEach(() => jest.useRealTimers());
 
-  test("the first frame at once, then one each 250 ms", () => {
+  test("a call that ends within a moment sends no frame: its result says it all", () => {
+    const frames: unknown[] = [];
+    const live = new LiveOutput((frame) => frames.push(frame));
+    live.push("done");
+    jest.advanceTimersByTime(49);
+    live.end();
+    jest.advanceTimersByTime(1000);
+    expect(frames).toEqual([]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test("the first frame after a moment, then one each 250 ms", () => {
     const frames: { offset: number; text: string }[] = [];
     const live = new LiveOutput((frame) => frames.push(frame));
     live.push("a");
+    jest.advanceTimersByTime(50);
     live.push("b");
     live.push("c");
     expect(frames).toEqual([{ offset: 0, text: "a" }]);

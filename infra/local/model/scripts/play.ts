@@ -1,6 +1,6 @@
 import { call, say, think, type Answer, type AnswerBlock } from "../answer.ts";
 import type { RehearsalRequest } from "../request.ts";
-import { readTurn, type TurnView } from "../turn-view.ts";
+import { readTurn, rehearsalSummary, type TurnView } from "../turn-view.ts";
 import { directivesIn, playDirective } from "./directives.ts";
 import { playFollowUp } from "./follow-up.ts";
 import { formattedAnswer } from "./formatted.ts";
@@ -11,6 +11,7 @@ import { builtFolder, playWebApp } from "./web-app.ts";
 export function play(request: RehearsalRequest): Answer {
   const view = readTurn(request.messages);
   if (request.outputSchema !== null) return formattedAnswer(request.outputSchema, view.prompt);
+  if (view.isSummary) return { content: [say(rehearsalSummary(view))] };
   const directed = playDirective(directivesIn(view.prompt), view);
   if (directed !== null) return directed;
   if (request.tools.length === 0 || isQuestion(view.prompt)) return asAnswer(request, view, answerQuestion(view));

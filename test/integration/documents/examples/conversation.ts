@@ -1,4 +1,5 @@
 import { rows } from "../../../../shared/data/service.ts";
+import { parkTurn } from "../../../support/parked.ts";
 import { seededTurn, seedLog } from "../../../support/seed.ts";
 import type { Ask, Examples, World } from "../world.ts";
 import { noMore, session } from "./sessions.ts";
@@ -40,6 +41,18 @@ async function waiting(world: World): Promise<{ path: string; turn_id: string }>
   return { path, turn_id: String(turn_id) };
 }
 
+/** A session in which a call waits for a person. */
+async function parked(world: World): Promise<{ path: string; approval_id: string }> {
+  const session_id = await session(world, { messages: { content: "Build a clock" } });
+  const [approval_id = ""] = await parkTurn(world.platform.deps, { tenant_id: world.owner.tenant.id, session_id });
+  return { path: `/sessions/${session_id}/approvals`, approval_id };
+}
+
+async function decided(world: World, body: Record<string, unknown>): Promise<Ask> {
+  const { path, approval_id } = await parked(world);
+  return { path: `${path}/${approval_id}`, body };
+}
+
 export const conversationExamples: Examples = {
   listMessages: { status: 200, ask: async (world) => ({ path: `/sessions/${await spoken(world)}/messages` }) },
   readMessage: {
@@ -76,6 +89,12 @@ export const conversationExamples: Examples = {
       return { path: `${path}/queue`, body: { turn_ids: [turn_id] } };
     },
     fails: { conflict: async (world) => ({ path: `${(await waiting(world)).path}/queue`, body: { turn_ids: [] } }) },
+  },
+  listApprovals: { status: 200, ask: async (world) => ({ path: (await parked(world)).path }) },
+  resolveApproval: {
+    status: 200,
+    ask: (world) => decided(world, { decision: "approve" }),
+    fails: { payload_too_large: (world) => decided(world, { decision: "deny", note: "n".repeat(3000) }) },
   },
   cancelPrompt: {
     status: 200,

@@ -4,6 +4,9 @@ import {
   toolOutputIntervalMs,
 } from "../../../../../shared/protocol/limits.ts";
 
+/** Shorter than a person sees, longer than most commands take. */
+const firstAfterMs = 50;
+
 export interface OutputFrame {
   /** UTF-16 units from the start of the call's output, so that a reader sees a gap. */
   offset: number;
@@ -11,8 +14,9 @@ export interface OutputFrame {
 }
 
 /**
- * A call's output while it runs: the first frame at once, then one each interval. Where more came than fits, the
- * newest is shown and the offset jumps. The result itself is whole; this is for people who watch.
+ * A call's output while it runs: the first frame after a moment, then one each interval. A call that ends within that
+ * moment sends none, since its result says it all. Where more came than fits, the newest is shown and the offset jumps.
+ * The result itself is whole; this is for people who watch.
  */
 export class LiveOutput {
   readonly #send: (frame: OutputFrame) => void;
@@ -30,14 +34,19 @@ export class LiveOutput {
     this.#pending += text;
     this.#cutPending();
     if (this.#timer) return;
-    this.#flush();
-    this.#timer = setInterval(() => this.#tick(), toolOutputIntervalMs);
+    if (this.#offset > 0) return this.#begin();
+    this.#timer = setTimeout(() => this.#begin(), firstAfterMs);
   }
 
   end(): void {
-    this.#flush();
-    if (this.#timer) clearInterval(this.#timer);
+    if (this.#offset > 0) this.#flush();
+    if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
+  }
+
+  #begin(): void {
+    this.#flush();
+    this.#timer = setInterval(() => this.#tick(), toolOutputIntervalMs);
   }
 
   #tick(): void {

@@ -1,0 +1,25 @@
+import { announce } from "../timeline/announce.ts";
+import type { SessionKey } from "../timeline/row.ts";
+import { stopChildrenOf } from "./interrupt.ts";
+import { transitionWithCalls } from "./open-calls.ts";
+import { abandonTurn, type TurnEnding } from "./turn.decisions.ts";
+import { wake, wakeParent, type TurnDeps } from "./turn.ts";
+
+/** Ends a turn that can not go on, whatever it waits for (`turnId`: only this one); the session takes the next prompt. */
+export async function giveUpTurn(
+  deps: TurnDeps,
+  key: SessionKey,
+  ending: TurnEnding,
+  output: string,
+  turnId?: string,
+): Promise<boolean> {
+  const { outcome, open } = await transitionWithCalls(deps, key, output, (current, calls, now) =>
+    abandonTurn(current, turnId ?? current.turn_id, ending, calls, now),
+  );
+  if (outcome.kind !== "committed" || !outcome.result.wasRunning) return false;
+  await announce(deps, key, outcome.rows);
+  if (outcome.conversation.phase === "model") await wake(deps, key);
+  await wakeParent(deps, outcome.conversation, outcome.rows);
+  await stopChildrenOf(deps, key, outcome.result.answersCalls ? open : []);
+  return true;
+}
