@@ -1,0 +1,37 @@
+import { seedOf } from "../checkpoint/checkpoint.ts";
+import type { CheckpointRow } from "../timeline/row.ts";
+import type { SessionRows } from "./rows.ts";
+import type { TurnsOnLog } from "./turns-on-log.ts";
+import type { Report } from "./violation.ts";
+
+type Stored = CheckpointRow & { seq: number };
+
+/** I11: numbers rise by one, each goes on from what was there, and the newest is the session's. */
+export function checkCheckpoints(rows: SessionRows, { byId }: TurnsOnLog, report: Report): void {
+  const { conversation, log } = rows;
+  const known = new Set([conversation.base_commit, seedOf(conversation)?.commit]);
+  let newest: Stored | undefined;
+  for (const row of log) {
+    if (row.kind === "event" && row.type === "turn.ended") {
+      const named = row.data.checkpoint ?? 0;
+      const last = newest?.number ?? 0;
+      if (named !== last) report("I11", `the turn ended at checkpoint ${named}, the newest is ${last}`, row.seq);
+    }
+    if (row.kind !== "checkpoint") continue;
+    const { number, commit, parent_commit, turn_id, seq } = row;
+    if (number !== (newest?.number ?? 0) + 1) report("I11", `checkpoint ${number} follows ${newest?.number ?? 0}`, seq);
+    if (commit === newest?.commit) report("I11", `checkpoint ${number} is the same commit as the one before`, seq);
+    const isRooted = !newest || parent_commit === null || known.has(parent_commit);
+    if (!isRooted) report("I11", `checkpoint ${number} goes on from a state that no turn had`, seq);
+    if ((byId.get(turn_id)?.begun[0] ?? Infinity) > seq)
+      report("I11", `checkpoint ${number} is of ${turn_id}, which had not begun`, seq);
+    known.add(commit);
+    newest = row;
+  }
+  const { checkpoint, checkpoint_seq, checkpoint_commit } = conversation;
+  if (checkpoint !== (newest?.number ?? 0))
+    report("I11", `the newest checkpoint is ${checkpoint}, not ${newest?.number}`);
+  if (checkpoint_seq !== newest?.seq)
+    report("I11", `the newest checkpoint is said to be at ${checkpoint_seq}`, newest?.seq);
+  if (checkpoint_commit !== newest?.commit) report("I11", "the newest checkpoint has another commit", newest?.seq);
+}
