@@ -1,0 +1,200 @@
+import type { Random } from "./random.ts";
+
+export type CrashMoment = "crash_before" | "crash_after";
+
+export type IoFault =
+  | { kind: CrashMoment }
+  /** The service refused: throttled, or in conflict with a transaction. Nothing was done. */
+  | { kind: "refused" }
+  /** It was done, and nobody hears of it. */
+  | { kind: "lost" }
+  /** It was done twice. */
+  | { kind: "repeated" }
+  /** It waits before it is done. */
+  | { kind: "stalled"; ms: number }
+  /** It was done, and the reply waits. */
+  | { kind: "late"; ms: number };
+
+/** What may happen on a wire or in a queue, beside an I/O of a process. */
+export type WorldFault =
+  | "drop"
+  | "double"
+  | "delay"
+  | "kill_sandbox"
+  | "cut_link"
+  | "double_wake"
+  | "model_refuses"
+  | "model_breaks"
+  | "model_stalls";
+
+/** How likely each is, against an I/O that fails: what is asked for rarely is weighted up. */
+const weights: Record<WorldFault, number> = {
+  drop: 1,
+  double: 1,
+  delay: 1,
+  kill_sandbox: 20,
+  cut_link: 2,
+  double_wake: 4,
+  model_refuses: 3,
+  model_breaks: 3,
+  model_stalls: 2,
+};
+
+export interface FaultPlan {
+  forIo(point: string, now: number, random: Random): IoFault | null;
+  forWorld(kind: WorldFault, now: number, random: Random): boolean;
+  skew(random: Random): number;
+  /** From now on everything works. */
+  stop(): void;
+  /** When the last fault ended; 0 where there was none. */
+  readonly lastAt: number;
+  /** What was injected: I/O faults by their point and kind. */
+  readonly injected: string[];
+}
+
+/** Nothing ever happens. */
+export function noFaults(): FaultPlan {
+  return { forIo: () => null, forWorld: () => false, skew: () => 0, stop: () => undefined, lastAt: 0, injected: [] };
+}
+
+interface RandomFaultsOptions {
+  /** Of an I/O to fail. */
+  probability: number;
+  most: number;
+  /** Of a crash at a point, each time that it is passed. */
+  crashChances: ReadonlyMap<string, number>;
+  skews: boolean;
+}
+
+const longestStallMs = 75_000;
+
+const mostCrashes = 4;
+
+/** A few faults at random, and crashes at each point as often as it must be tried. */
+export class RandomFaults implements FaultPlan {
+  lastAt = 0;
+  readonly injected: string[] = [];
+
+  private left: number;
+  private crashes = mostCrashes;
+  private readonly options: RandomFaultsOptions;
+
+  constructor(options: RandomFaultsOptions) {
+    this.options = options;
+    this.left = options.most;
+  }
+
+  stop(): void {
+    this.left = 0;
+    this.crashes = 0;
+  }
+
+  skew(random: Random): number {
+    return this.options.skews ? random.int(-2000, 2000) : 0;
+  }
+
+  forIo(point: string, now: number, random: Random): IoFault | null {
+    const { crashChances, probability } = this.options;
+    if (this.crashes > 0 && random.chance(crashChances.get(point) ?? 0)) {
+      this.crashes -= 1;
+      return this.inject(point, { kind: random.chance(0.5) ? "crash_before" : "crash_after" }, now);
+    }
+    if (this.left === 0 || !random.chance(probability)) return null;
+    this.left -= 1;
+    return this.inject(point, drawIoFault(random), now);
+  }
+
+  forWorld(kind: WorldFault, now: number, random: Random): boolean {
+    if (this.left === 0 || !random.chance(this.options.probability * weights[kind])) return false;
+    this.left -= 1;
+    this.injected.push(`world ${kind}`);
+    this.lastAt = now;
+    return true;
+  }
+
+  private inject(point: string, fault: IoFault, now: number): IoFault {
+    this.injected.push(`${point} ${fault.kind}`);
+    this.lastAt = Math.max(this.lastAt, now + ("ms" in fault ? fault.ms : 0));
+    return fault;
+  }
+}
+
+function drawIoFault(random: Random): IoFault {
+  const draw = random.next();
+  if (draw < 0.1) return { kind: "crash_before" };
+  if (draw < 0.2) return { kind: "crash_after" };
+  if (draw < 0.4) return { kind: "refused" };
+  if (draw < 0.6) return { kind: "lost" };
+  if (draw < 0.75) return { kind: "repeated" };
+  const ms = random.chance(0.5) ? random.int(100, 3000) : random.int(3000, longestStallMs);
+  return draw < 0.87 ? { kind: "stalled", ms } : { kind: "late", ms };
+}
+
+/** Faults at given I/Os, counted from the first of the schedule: for runs that try each. */
+export class NumberedFaults implements FaultPlan {
+  lastAt = 0;
+  readonly injected: string[] = [];
+  /** Every point that was passed, in order. */
+  readonly passed: string[] = [];
+
+  private at: ReadonlyMap<number, IoFault>;
+
+  constructor(at: ReadonlyMap<number, IoFault>) {
+    this.at = at;
+  }
+
+  stop(): void {
+    this.at = new Map();
+  }
+
+  skew(): number {
+    return 0;
+  }
+
+  forWorld(): boolean {
+    return false;
+  }
+
+  forIo(point: string, now: number): IoFault | null {
+    const fault = this.at.get(this.passed.push(point) - 1);
+    if (!fault) return null;
+    this.injected.push(`${point} ${fault.kind}`);
+    this.lastAt = Math.max(this.lastAt, now + ("ms" in fault ? fault.ms : 0));
+    return fault;
+  }
+}
+
+/** Faults at the n-th visit of a point: `worker/model.begin 1`. */
+export class NamedFaults implements FaultPlan {
+  lastAt = 0;
+  readonly injected: string[] = [];
+
+  private readonly visits = new Map<string, number>();
+  private at: ReadonlyMap<string, IoFault>;
+
+  constructor(at: ReadonlyMap<string, IoFault>) {
+    this.at = at;
+  }
+
+  stop(): void {
+    this.at = new Map();
+  }
+
+  skew(): number {
+    return 0;
+  }
+
+  forWorld(): boolean {
+    return false;
+  }
+
+  forIo(point: string, now: number): IoFault | null {
+    const visit = (this.visits.get(point) ?? 0) + 1;
+    this.visits.set(point, visit);
+    const fault = this.at.get(`${point} ${visit}`);
+    if (!fault) return null;
+    this.injected.push(`${point} ${fault.kind}`);
+    this.lastAt = Math.max(this.lastAt, now + ("ms" in fault ? fault.ms : 0));
+    return fault;
+  }
+}

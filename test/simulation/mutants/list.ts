@@ -1,0 +1,6 @@
+import { callMutants } from "./calls.ts";
+import type { Mutant } from "./mutant.ts";
+import { stepMutants } from "./steps.ts";
+import { turnMutants } from "./turns.ts";
+
+export const mutants: readonly Mutant[] = [...stepMutants, ...callMutants, ...turnMutants];

@@ -1,0 +1,39 @@
+import type { Kernel } from "../kernel/kernel.ts";
+import type { WakeUp } from "../../../shared/protocol/wake-up.ts";
+
+/** A message that was not finished comes back after this: the worker's timeout, six times. */
+const visibilityMs = 90 * 60_000;
+const mostReceives = 6;
+
+/** A standard queue: each message at least once, in any order. */
+export class SimulatedQueue {
+  private readonly kernel: Kernel;
+  private readonly receive: (wakeUp: WakeUp, done: (error: unknown) => void) => void;
+
+  constructor(kernel: Kernel, receive: SimulatedQueue["receive"]) {
+    this.kernel = kernel;
+    this.receive = receive;
+  }
+
+  send(wakeUp: WakeUp, delaySeconds: number): Promise<void> {
+    const apply = () => this.enqueue(wakeUp, delaySeconds * 1000);
+    return this.kernel.io({ port: "queue.send", apply, error: () => new Error("the queue did not answer") });
+  }
+
+  /** From a process that is not simulated. */
+  enqueue(wakeUp: WakeUp, delayMs: number): void {
+    const { kernel } = this;
+    this.deliver(wakeUp, delayMs + 1 + kernel.random.next() * 20, 1);
+    if (!kernel.faults.forWorld("double_wake", kernel.now, kernel.random)) return;
+    kernel.note("*** the wake-up comes twice");
+    this.deliver(wakeUp, delayMs + 1 + kernel.random.next() * (kernel.random.chance(0.5) ? 40 : 20_000), 1);
+  }
+
+  private deliver(wakeUp: WakeUp, afterMs: number, receives: number): void {
+    this.kernel.after(afterMs, () => {
+      this.receive(wakeUp, (error) => {
+        if (error && receives < mostReceives) this.deliver(wakeUp, visibilityMs, receives + 1);
+      });
+    });
+  }
+}

@@ -1,0 +1,57 @@
+import type { Delivery } from "../../../shared/protocol/client-frame.ts";
+import type { Random } from "../kernel/random.ts";
+
+export type Action =
+  | { kind: "prompt"; afterMs: number; content: string; delivery: Delivery }
+  | { kind: "interrupt"; afterMs: number }
+  /** Takes the prompt that was sent last out of the queue. */
+  | { kind: "cancel"; afterMs: number };
+
+/** What one person does with one session: each action follows some time after the one before. */
+export interface Script {
+  actions: Action[];
+  /** Watches on a socket of its own. */
+  watches: boolean;
+  /** Answers what is asked of a person; else it stays open. */
+  decides: boolean;
+}
+
+export interface Scenario {
+  /** One for each session. */
+  scripts: Script[];
+  /** The sandbox runs from before. */
+  warm: boolean;
+  /** Heartbeats come as frames, not straight into the row. */
+  realBeats: boolean;
+}
+
+function planOf(random: Random): string {
+  const steps = random.pick([0, 0, 1, 1, 1, 2]);
+  const parts = Array.from({ length: steps }, () => random.pick(["0", "1", "1", "1", "1a", "2", "2a", "3"]));
+  return `[${parts.join(",")}]`;
+}
+
+function promptOf(random: Random, number: number, afterMs: number): Action {
+  const delivery = number === 1 ? "queue" : random.pick(["queue", "queue", "steer", "interrupt"] as const);
+  return { kind: "prompt", afterMs, content: `Prompt ${number}: ${planOf(random)}`, delivery };
+}
+
+/** Mostly while something runs. */
+const pause = (random: Random) => (random.chance(0.7) ? random.between(1, 800) : random.between(800, 20_000));
+
+function scriptOf(random: Random): Script {
+  const actions: Action[] = [promptOf(random, 1, random.between(0, 50))];
+  if (random.chance(0.25)) actions.push({ kind: "interrupt", afterMs: pause(random) });
+  if (random.chance(0.35)) actions.push(promptOf(random, 2, pause(random)));
+  if (actions.length > 1 && random.chance(0.3)) actions.push({ kind: "cancel", afterMs: pause(random) });
+  return { actions, watches: random.chance(0.15), decides: random.chance(0.9) };
+}
+
+export function randomScenario(random: Random): Scenario {
+  const sessions = random.chance(0.1) ? 2 : 1;
+  return {
+    scripts: Array.from({ length: sessions }, () => scriptOf(random)),
+    warm: random.chance(0.6),
+    realBeats: random.chance(0.1),
+  };
+}
