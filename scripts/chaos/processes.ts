@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** A program of a sandbox, as this machine sees it. */
+export interface SandboxProcess {
+  pid: number;
+  program: "supervisor" | "toolbox" | "bwrap";
+  taskId: string;
+}
+
+/** Empty where the process has ended meanwhile. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function parentOf(pid: number): number {
+  const stat = textOf(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
+}
+
+function programOf(pid: number): SandboxProcess["program"] | null {
+  const command = textOf(`/proc/${pid}/cmdline`).split("\0");
+  if (command[0]?.endsWith("bwrap")) return "bwrap";
+  const script = /\/app\/(supervisor|toolbox)\.mjs$/.exec(command[1] ?? "")?.[1];
+  return (script as SandboxProcess["program"] | undefined) ?? null;
+}
+
+/** Every process of a sandbox that this process started, whatever namespace it is in. */
+export function sandboxesOf(root: number): SandboxProcess[] {
+  const pids = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+  const parents = new Map(pids.map((pid) => [pid, parentOf(pid)]));
+  const isBelow = (pid: number): boolean => pid === root || (parents.has(pid) && isBelow(parents.get(pid) ?? 0));
+  return pids.filter(isBelow).flatMap((pid) => {
+    const program = programOf(pid);
+    // Only what is inside a container sees its folders.
+    const taskId = /\/containers\/tasks\/([^/\s]+)\//.exec(textOf(`/proc/${pid}/mountinfo`))?.[1];
+    return program === null || taskId === undefined ? [] : [{ pid, program, taskId }];
+  });
+}
