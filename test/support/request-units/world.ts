@@ -15,6 +15,7 @@ import type { SandboxFrame } from "../../../shared/protocol/sandbox-frame.ts";
 import { fakeGitHosts, fakeProvider, memoryObjects, recordedQueue, recordedSockets, silentLog } from "../fakes.ts";
 import { startHttpPlatform } from "../http-platform.ts";
 import { meterOf } from "./meter.ts";
+import { TranscriptCache } from "../../../shared/agent/transcript-cache.ts";
 
 type Named<T> = T extends { type: string } ? Omit<T, "request_id" | "frame_id"> : never;
 
@@ -40,6 +41,8 @@ export async function startWorld(model: Model, plan: PlanName) {
     provider: fakeProvider().provider,
     model,
     turnModel: "rehearsal",
+    contextTokens: () => 1_000_000,
+    transcripts: new TranscriptCache(),
     system: "You are a test.",
     tools: [],
     price: (counted) => counted.input_tokens * 2 + counted.output_tokens * 10,
