@@ -21,7 +21,6 @@ jest.setTimeout(180_000);
 const expectedTypes = [
   "message.delta",
   "tool.started",
-  "tool.output",
   "tool.completed",
   "container.ready",
   "checkpoint.created",
@@ -101,6 +100,19 @@ test("a chat builds software: text streams, tools run in the sandbox, the checkp
     events.filter(({ seq }) => seq !== null).toSorted((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
   expect(durable(late.events)).toEqual(durable(socket.events));
   await Promise.all([socket.close(), late.close()]);
+});
+
+test("what a command prints is seen while it runs", async () => {
+  const { api, webSocketUrl } = person;
+  const socket = await api.connect(webSocketUrl);
+  const session = await api.call<Session>("POST", "/sessions", { repo: "demo/app" });
+  await socket.ask({ type: "session.subscribe", session_id: session.id });
+  await runTurn(socket, session.id, "rehearsal: bash echo one; sleep 1; echo two");
+  const types = socket.events.map(({ type }) => type);
+  const [first] = socket.events.filter((event) => event.type === "tool.output");
+  expect(first).toMatchObject({ seq: null, data: { offset: 0, text: "one\n" } });
+  expect(types.indexOf("tool.output")).toBeLessThan(types.indexOf("tool.completed"));
+  await socket.close();
 });
 
 test("sessions and their history survive a restart; the next prompt goes on where the workspace was", async () => {

@@ -29,7 +29,7 @@ const ask = async (label: string, request: object): Promise<{ answer?: unknown; 
   return outcome.payload as { answer?: unknown; error?: string };
 };
 const until = async (pk: string, wanted?: unknown): Promise<unknown> => {
-  for (let tries = 0; tries < 500; tries++) {
+  for (let tries = 0; tries < 2500; tries++) {
     const { answer } = await ask("Http", { do: "get", pk });
     if (wanted === undefined ? answer !== null : answer === wanted) return answer;
     await new Promise((resolve) => setTimeout(resolve, 10));

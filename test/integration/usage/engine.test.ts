@@ -193,5 +193,6 @@ test("a worker that dies before it ends the turn leaves nothing stuck", async ()
   await engine.work({ delayed: true });
   expect(await readConversation(engine.deps.table, key)).toMatchObject({ phase: "none", pending_calls: 0 });
   expect((await engine.log(key)).at(-1)).toMatchObject({ data: { error: { code: "quota_exceeded" } } });
-  expect(await ledgerOf(key)).toHaveLength(2);
+  // Whoever looks next finds out that no sandbox may start, without asking the model once more.
+  expect(await ledgerOf(key)).toHaveLength(1);
 });
