@@ -4,13 +4,14 @@ import { join, resolve } from "node:path";
 import { startPlatform, type Platform } from "../infra/local/platform.ts";
 import { prepare } from "../infra/local/prepare.ts";
 import type { TokenAnswer } from "../shared/protocol/account.ts";
+import { measurePeers } from "./bench/peers/main.ts";
 import { measureScale } from "./bench/scale.ts";
 import { measureTurns } from "./bench/turns.ts";
 import { ApiClient } from "./demo/client.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
-/** `npm run bench -- first growth`: only these parts of `tools`, `first`, `growth`, `memory` and `scale`. */
+/** `npm run bench -- first growth`: only these parts of `tools`, `first`, `growth`, `memory` and `scale`. `peers` alone: see `measurePeers`. */
 const named = process.argv.slice(2);
 const wants = (part: string) => named.length === 0 || named.includes(part);
 
@@ -44,4 +45,4 @@ async function main(): Promise<void> {
   if (wants("scale")) await measureScale();
 }
 
-await main();
+await (named[0] === "peers" ? measurePeers(named.slice(1)) : main());

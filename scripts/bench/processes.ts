@@ -22,27 +22,34 @@ function rowOf(pid: string): ProcessRow | null {
   }
 }
 
-/** This process and all below it: the platform with its sandboxes. */
-function tree(): ProcessRow[] {
+/** A process and all below it. By default this one: the platform with its sandboxes. */
+function tree(root = process.pid): ProcessRow[] {
   const all = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? (rowOf(name) ?? []) : []));
-  const found = all.filter(({ pid }) => pid === String(process.pid));
+  const found = all.filter(({ pid }) => pid === String(root));
   for (const above of found) found.push(...all.filter(({ parent }) => parent === above.pid));
   return found;
 }
 
 /** CPU that the tree has used, with what ended and was waited for. */
-export function cpuMs(): number {
-  return tree().reduce((sum, row) => sum + row.cpuMs, 0);
+export function cpuMs(root = process.pid): number {
+  return tree(root).reduce((sum, row) => sum + row.cpuMs, 0);
+}
+
+/** None for a process that has ended meanwhile. */
+function kilobytesOf(pid: string, file: string, pattern: RegExp): number {
+  try {
+    return Number(pattern.exec(readFileSync(`/proc/${pid}/${file}`, "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }
 
 /** Proportional set size in MB: a page that several share counts once. */
 export function pssMegabytes(): number {
-  const kilobytes = tree().map(({ pid }) => {
-    try {
-      return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);
-    } catch {
-      return 0;
-    }
-  });
-  return kilobytes.reduce((sum, one) => sum + one, 0) / 1024;
+  return tree().reduce((sum, { pid }) => sum + kilobytesOf(pid, "smaps_rollup", /^Pss:\s+(\d+)/m), 0) / 1024;
+}
+
+/** Resident set size in MB: a page that several share counts for each. */
+export function residentMegabytes(root: number): number {
+  return tree(root).reduce((sum, { pid }) => sum + kilobytesOf(pid, "status", /^VmRSS:\s+(\d+)/m), 0) / 1024;
 }
