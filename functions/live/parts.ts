@@ -6,6 +6,7 @@ import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { sqsJobQueue } from "../../shared/adapters/job-queue-sqs.ts";
 import { s3Objects } from "../../shared/adapters/objects-s3.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
+import { SigningHash } from "../../shared/adapters/signing-hash.ts";
 import { apiGatewaySockets } from "../../shared/adapters/sockets-api-gateway.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
 import { sqsOutboundQueue } from "../../shared/adapters/outbound-queue-sqs.ts";
@@ -19,8 +20,11 @@ import type { OutboundQueue } from "../../shared/ports/outbound-queue.ts";
 import type { Sockets } from "../../shared/ports/sockets.ts";
 import type { WorkQueue } from "../../shared/ports/work-queue.ts";
 
+/** Of every client that a step uses. */
+const settings = { sha256: SigningHash };
+
 /** The parts that several processes are put together from: one function each, so that a bundle holds only its own. */
-export function liveTable(name: string, dynamo = new DynamoDBClient({})): Table {
+export function liveTable(name: string, dynamo = new DynamoDBClient(settings)): Table {
   const marshallOptions = { removeUndefinedValues: true };
   return { client: DynamoDBDocumentClient.from(dynamo, { marshallOptions }), name };
 }
@@ -30,19 +34,19 @@ export function liveLog(process: string): Log {
 }
 
 export function liveQueue(url: string): WorkQueue {
-  return sqsWorkQueue(new SQSClient({}), url);
+  return sqsWorkQueue(new SQSClient(settings), url);
 }
 
 export function liveOutboundQueue(url: string): OutboundQueue {
-  return sqsOutboundQueue(new SQSClient({}), url);
+  return sqsOutboundQueue(new SQSClient(settings), url);
 }
 
 export function liveJobQueue(url: string): JobQueue {
-  return sqsJobQueue(new SQSClient({}), url);
+  return sqsJobQueue(new SQSClient(settings), url);
 }
 
 export function liveSockets(endpoint: string, log: Log): Sockets {
-  return apiGatewaySockets(new ApiGatewayManagementApiClient({ endpoint }), log);
+  return apiGatewaySockets(new ApiGatewayManagementApiClient({ ...settings, endpoint }), log);
 }
 
 export function liveObjects(bucket: string): Objects {

@@ -1,6 +1,6 @@
 import { latestContainer, type Container } from "../domain/container/container.ts";
 import { type Decide, readConversation, transition } from "../domain/conversation/conversation.ts";
-import { announce } from "../domain/timeline/announce.ts";
+import { announceFirst } from "../domain/timeline/announce.ts";
 import { type CallIds, handlerOf, type PlannedCall, runnerOf } from "../domain/tool-call/route.decisions.ts";
 import { timeoutOf } from "../domain/tool-call/tool-call.decisions.ts";
 import { createCalls, sendCalls, type Dispatch } from "../domain/tool-call/tool-call.ts";
@@ -122,9 +122,10 @@ export async function conclude(deps: StepDeps, step: Step, answered: Answered, h
   // Should it fail before it is waited for, nobody would have heard it, which ends the process.
   following?.catch(() => undefined);
   // The watchers learn of a call before its output can come.
-  await announce(deps, key, committed.rows, [usageUpdated(deps, step, answered)]);
+  const { rest } = await announceFirst(deps, key, committed.rows, [usageUpdated(deps, step, answered)]);
+  rest.catch(() => undefined);
   await startCalls(deps, step, calls, container);
   await startDelegates(deps, key, committed.conversation, calls);
   await wakeParent(deps, committed.conversation, committed.rows);
-  await following;
+  await Promise.all([rest, following]);
 }

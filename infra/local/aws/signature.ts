@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
 /** The parts of a request that AWS's Signature Version 4 covers. */
@@ -121,16 +121,21 @@ function timeliness(claim: Claim, now: number): string | null {
 }
 
 const maxSigningKeys = 200;
-const signingKeys = new Map<string, Buffer>();
+const signingKeys = new Map<string, KeyObject>();
 
-/** The same for a key, a day and a service: four of the five digests of a signature. */
-function signingKey(secret: string, { date, region, service }: CredentialScope): Buffer {
+/**
+ * The same for a key, a day and a service: four of the five digests of a signature. Made a key object once, which costs ten
+ * times as much as a digest with it.
+ */
+function signingKey(secret: string, { date, region, service }: CredentialScope): KeyObject {
   const name = JSON.stringify([secret, date, region, service]);
   const known = signingKeys.get(name);
   if (known !== undefined) return known;
-  const key = ["aws4_request", service, region].reduceRight(
-    (parent: Buffer, part) => hmac(parent, part),
-    hmac(`AWS4${secret}`, date),
+  const key = createSecretKey(
+    ["aws4_request", service, region].reduceRight(
+      (parent: Buffer, part) => hmac(parent, part),
+      hmac(`AWS4${secret}`, date),
+    ),
   );
   if (signingKeys.size >= maxSigningKeys) signingKeys.clear();
   signingKeys.set(name, key);
@@ -203,6 +208,6 @@ function headerValue(headers: IncomingMessage["headers"], name: string): string 
   return Array.isArray(value) ? value.join(",") : (value ?? "");
 }
 
-const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text).digest();
-const sha256 = (data: string | Buffer) => createHash("sha256").update(data).digest("hex");
+const hmac = (key: string | Buffer | KeyObject, text: string) => createHmac("sha256", key).update(text).digest();
+const sha256 = (data: string | Buffer) => hash("sha256", data, "hex");
 const invalid = (reason: string): Verification => ({ kind: "invalid", reason });

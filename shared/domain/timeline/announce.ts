@@ -20,13 +20,27 @@ export async function announce(
   live: LiveEvent[] = [],
 ): Promise<void> {
   if (committed.length + live.length === 0) return;
-  await Promise.all([wakePublisher(deps, key, committed), announceToWatchers(deps, key, committed, live)]);
+  const { rest } = await announceFirst(deps, key, committed, live);
+  await rest;
 }
 
-async function announceToWatchers(deps: AnnounceDeps, key: SessionKey, committed: TimelineRow[], live: LiveEvent[]) {
+/** The same, but only until the watchers know what was committed: what is on no timeline is told meanwhile. `rest` may fail. */
+export async function announceFirst(
+  deps: AnnounceDeps,
+  key: SessionKey,
+  committed: TimelineRow[],
+  live: LiveEvent[],
+): Promise<{ rest: Promise<void> }> {
+  const [, watchers] = await Promise.all([wakePublisher(deps, key, committed), tellCommitted(deps, key, committed)]);
+  const messages = live.map((event) => JSON.stringify(event));
+  return { rest: deliver(deps, key, watchers, messages) };
+}
+
+async function tellCommitted(deps: AnnounceDeps, key: SessionKey, committed: TimelineRow[]): Promise<string[]> {
   const watchers = await subscribersOf(deps, key);
   const messages = committed.map((row) => toMessage(toEvent(key, row)));
-  await deliver(deps, key, watchers, [...messages, ...live.map((event) => JSON.stringify(event))]);
+  await deliver(deps, key, watchers, messages);
+  return watchers;
 }
 
 type Live = { [T in LiveEvent["type"]]: Pick<Extract<LiveEvent, { type: T }>, "type" | "data"> }[LiveEvent["type"]];

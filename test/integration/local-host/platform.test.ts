@@ -98,7 +98,8 @@ describe("the stack, wired from its template", () => {
     expect((await send("five!")).status).toBe(200);
     const read = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: "ten_1/a b+c=d" }), { expiresIn: 60 });
     expect(await (await fetch(read)).text()).toBe("five!");
-    expect((await fetch(read.replace(/Signature=./, "Signature=0"))).status).toBe(403);
+    const forged = read.replace(/Signature=(.)/, (_, first: string) => `Signature=${first === "0" ? "1" : "0"}`);
+    expect((await fetch(forged)).status).toBe(403);
   });
 
   it("hands messages to the queue's consumer, with their group", async () => {
