@@ -5,7 +5,7 @@ import type { Mutant } from "../test/simulation/mutants/mutant.ts";
 import { bundleSimulator, simulate } from "../test/simulation/run/processes.ts";
 import { inParallel } from "../shared/in-parallel.ts";
 
-const usage = `usage: npm run mutants -- [--schedules N] [--seed S] [--processes P] [--only id,id]
+const usage = `usage: npm run mutants -- [--schedules N] [--seed S] [--processes P] [--only id,id] [--singles]
 Puts each deliberate bug of test/simulation/mutants into the simulator, and plays N schedules or until it is caught.`;
 
 /** Of the bugs that a schedule can show at all. */
@@ -13,10 +13,11 @@ const wantedShare = 0.95;
 
 const { values } = parseArgs({
   options: {
-    schedules: { type: "string", default: "2000" },
+    schedules: { type: "string", default: "900" },
     seed: { type: "string", default: "1" },
     processes: { type: "string", default: "2" },
     only: { type: "string" },
+    singles: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
@@ -54,7 +55,7 @@ async function soundSeeds(from: number, schedules: number, processes: number): P
   const skip = failures.map(({ seed }) => seed);
   if (skip.length > 0)
     console.log(`${skip.length} schedules fail without any mutant, and are left out: ${skip.join()}`);
-  return { from, schedules, skip };
+  return { from, schedules, skip, singles: values.singles };
 }
 
 async function main(): Promise<boolean> {

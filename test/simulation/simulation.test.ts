@@ -3,7 +3,9 @@ import { bundleSimulator, exhaust, recoveries, simulate, traceOf, traceOfGolden 
 
 const processes = 2;
 const schedules = 20_000;
-const seconds = 75;
+const seconds = 60;
+/** Of the single faults, one in so many: `npm run simulate -- --singles` tries them all. */
+const singlesParts = 5;
 /** A machine that is busy with other things plays fewer. */
 const fewestSchedules = 200;
 
@@ -36,13 +38,13 @@ describe("the turn engine, simulated", () => {
     }
   });
 
-  test("any one fault at any I/O of the golden turn leaves every session right, and at rest in time", async () => {
-    const { runs, ios, failures } = await exhaust("singles", processes);
+  test("one fault at an I/O of the golden turn leaves every session right, and at rest in time", async () => {
+    const { runs, ios, failures } = await exhaust("singles", processes, singlesParts);
     expect(runs).toBeGreaterThan(ios);
     expect(failures).toEqual([]);
   }, 600_000);
 
-  test("20,000 schedules, or what 75 seconds hold: no violation, and every crash point was tried", async () => {
+  test("20,000 schedules, or what 60 seconds hold: no violation, and every crash point was tried", async () => {
     const tally = await simulate({ schedules, from: 1, processes, seconds });
     const { least, short } = coverageOf(tally);
     process.stderr.write(`simulation: ${tally.schedules} schedules, each crash point at least ${least} times\n`);

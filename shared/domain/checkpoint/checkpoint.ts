@@ -143,6 +143,13 @@ export async function checkpointOf(table: Table, key: SessionKey, commit: string
   return data.find((checkpoint) => checkpoint.commit === commit) ?? null;
 }
 
+/** Every checkpoint of the session. */
+export async function allCheckpoints(table: Table, { tenant_id, session_id }: SessionKey): Promise<StoredCheckpoint[]> {
+  const { gitCheckpoint } = rows(table).entities;
+  const found = await gitCheckpoint.query.byNumber({ tenant_id, session_id }).go({ pages: "all" });
+  return found.data.map(toCheckpointRow);
+}
+
 /** Holds only while the push is outstanding. */
 export function markPushed(
   entities: TransactionEntities,

@@ -4,11 +4,11 @@ import type { PushOutcome, TakenCheckpoint } from "../../protocol/sandbox-frame.
 import { readConversation, transition, type Conversation } from "../conversation/conversation.ts";
 import type { Link, LinkDeps } from "../container/link.ts";
 import { announce } from "../timeline/announce.ts";
-import type { CheckpointRow, EventRow } from "../timeline/row.ts";
+import type { CheckpointRow, EventRow, SessionKey } from "../timeline/row.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import { endTurn, endingOf, keepCheckpoint } from "../turn/turn.decisions.ts";
 import { wake, wakeParent } from "../turn/turn.ts";
-import { checkpointOf, checkpointRow, latestCheckpoint, markPushed, seedOf } from "./checkpoint.ts";
+import { allCheckpoints, checkpointOf, checkpointRow, latestCheckpoint, markPushed, seedOf } from "./checkpoint.ts";
 
 export interface CheckpointReport {
   turn_id: string;
@@ -41,6 +41,24 @@ function decideReport(current: Conversation, row: CheckpointRow | null, report: 
   return { rows: [fresh], change: keepCheckpoint(fresh, current.head + 1), result: null };
 }
 
+/**
+ * A report may overtake another one: its packs are of no use before those of its parent, and it comes again; one that was
+ * overtaken is older than what is there. Null where nothing new is reported. Throws `busy`.
+ */
+async function inOrder(
+  deps: ReportDeps,
+  key: SessionKey,
+  taken: TakenCheckpoint | null,
+  newest: string | undefined,
+): Promise<TakenCheckpoint | null> {
+  if (!taken || taken.commit === newest || (taken.parent_commit ?? undefined) === newest) return taken;
+  const all = await allCheckpoints(deps.table, key);
+  if (all.some(({ commit, parent_commit }) => commit === taken.commit || parent_commit === taken.commit)) return null;
+  const isRooted = taken.pack_is_complete || all.some(({ commit }) => commit === taken.parent_commit);
+  if (!isRooted) throw new AppError("busy");
+  return taken;
+}
+
 /** The turn's checkpoint, in time (it ends the turn) or late (it joins the log). Repeated, it changes nothing. */
 export async function recordCheckpoint(deps: ReportDeps, link: Link, report: CheckpointReport): Promise<void> {
   if (report.checkpoint) await checkDurable(deps, link, report.checkpoint);
@@ -49,8 +67,14 @@ export async function recordCheckpoint(deps: ReportDeps, link: Link, report: Che
   if (!conversation) throw new AppError("not_found");
   if (conversation.epoch !== link.epoch) throw new AppError("conflict", "This container was replaced");
   const previous = await latestCheckpoint(deps.table, conversation);
-  const row =
-    report.checkpoint && checkpointRow(report.checkpoint, report.push, report.turn_id, previous, seedOf(conversation));
+  const seed = seedOf(conversation);
+  const taken = await inOrder(
+    deps,
+    link.key,
+    report.checkpoint,
+    previous?.commit ?? seed?.commit ?? conversation.base_commit,
+  );
+  const row = taken && checkpointRow(taken, report.push, report.turn_id, previous, seed);
   const outcome = await transition(
     deps,
     link.key,

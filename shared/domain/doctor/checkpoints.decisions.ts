@@ -20,8 +20,9 @@ export function checkCheckpoints(rows: SessionRows, { byId }: TurnsOnLog, report
     if (row.kind !== "checkpoint") continue;
     const { number, commit, parent_commit, turn_id, seq } = row;
     if (number !== (newest?.number ?? 0) + 1) report("I11", `checkpoint ${number} follows ${newest?.number ?? 0}`, seq);
-    if (commit === newest?.commit) report("I11", `checkpoint ${number} is the same commit as the one before`, seq);
-    const isRooted = !newest || parent_commit === null || known.has(parent_commit);
+    if (known.has(commit)) report("I11", `checkpoint ${number} is a commit that was there before`, seq);
+    const isWhole = parent_commit === null || row.pack_keys.length === 1;
+    const isRooted = !newest || isWhole || known.has(parent_commit);
     if (!isRooted) report("I11", `checkpoint ${number} goes on from a state that no turn had`, seq);
     if ((byId.get(turn_id)?.begun[0] ?? Infinity) > seq)
       report("I11", `checkpoint ${number} is of ${turn_id}, which had not begun`, seq);

@@ -58,11 +58,22 @@ function checkRequests(rows: SessionRows, report: Report): void {
   }
 }
 
+/** A turn that completed showed the model every prompt that joined it. */
+function checkShown({ byId }: TurnsOnLog, report: Report): void {
+  for (const { turn_id, prompts, steps, ended, isHistory } of byId.values()) {
+    const seen = steps.findLast(({ role }) => role === "assistant")?.seen_head;
+    if (isHistory || ended[0]?.reason !== "completed" || seen === undefined) continue;
+    for (const { seq } of prompts)
+      if (seq > seen) report("I1", `${turn_id} completed, and its model never saw this prompt`, seq);
+  }
+}
+
 /** I1, over the log, the queue and the requests that were acknowledged. */
 export function checkPrompts(rows: SessionRows, turns: TurnsOnLog, report: Report): void {
   const { conversation } = rows;
   checkMessages(rows, report);
   checkTurns(turns, new Set(conversation.queue.map(({ turn_id }) => turn_id)), report);
+  checkShown(turns, report);
   checkQueue(rows, report);
   checkRequests(rows, report);
   if (conversation.phase === "none") return;

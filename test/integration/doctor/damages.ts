@@ -174,6 +174,10 @@ export const damages: Damage[] = [
     for (const row of rows.log) if (row.kind === "checkpoint") row.turn_id = "trn_other";
   }),
   d("I11", "a checkpoint goes on from a state that no turn had", finished, (rows) => {
-    for (const row of rows.log) if (row.kind === "checkpoint") row.parent_commit = "9".repeat(40);
+    for (const row of rows.log) {
+      if (row.kind !== "checkpoint") continue;
+      row.parent_commit = "9".repeat(40);
+      row.pack_keys = ["older", ...row.pack_keys];
+    }
   }),
 ];

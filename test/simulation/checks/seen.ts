@@ -3,6 +3,7 @@ import { toEvent, type MessageRow } from "../../../shared/domain/timeline/row.ts
 import type { SendMessageAnswer } from "../../../shared/protocol/conversation.ts";
 import type { Client } from "../world/client.ts";
 import type { World } from "../world/world.ts";
+import { checkPromises } from "./promises.ts";
 
 type Complain = (text: string) => void;
 
@@ -60,17 +61,26 @@ function checkCounters(world: World, complain: Complain): void {
   if (ledger !== counted) complain(`I3 ${ledger} tokens in the ledger, ${counted} counted`);
 }
 
-/** No call begins twice in one sandbox. */
+/** No call begins twice, in one sandbox or in two. */
 function checkStarts(world: World, complain: Complain): void {
+  const begun = new Set<string>();
   for (const { starts, identity } of world.provider.sandboxes.values()) {
+    for (const call of starts.keys()) {
+      if (begun.has(call)) complain(`I6 ${call} began again in epoch ${identity.epoch}`);
+      begun.add(call);
+    }
     for (const [call, times] of starts)
       if (times > 1) complain(`I6 ${call} began ${times} times in epoch ${identity.epoch}`);
   }
 }
 
 /** Who watched, and then asked for the rest, has the log. */
-function checkWatcher({ log, key }: SessionRows, client: Client, complain: Complain): void {
+/** Two clocks may be so far apart. */
+const skewMs = 4000;
+
+function checkWatcher({ log: all, key }: SessionRows, client: Client, complain: Complain): void {
   if (!client.watches) return;
+  const log = all.filter(({ at, seq }) => at < client.askedAt - skewMs || client.heard.has(seq));
   if (client.heard.size !== log.length) complain(`I7 a watcher heard ${client.heard.size} of ${log.length} rows`);
   for (const row of log) {
     const { type, seq, data } = toEvent(key, row);
@@ -88,11 +98,15 @@ export function checkSeen(world: World, sessions: SessionRows[], complain: Compl
     checkPrompts(rows, client, complain);
     checkWatcher(rows, client, complain);
     wasted += checkLedger(rows, world, complain);
+    checkPromises(rows, client, world, complain);
   }
   checkWaste(wasted, world, complain);
+  if (world.sweeps > 0 && world.kernel.faults.injected.length === 0)
+    complain(`I5 nothing failed, and ${world.sweeps} sweeps had to find the work`);
   checkCounters(world, complain);
   checkStarts(world, complain);
-  for (const text of [...world.model.complaints, ...world.table.trespasses]) complain(text);
+  for (const text of [...world.model.complaints, ...world.table.trespasses, ...world.table.claims.complaints])
+    complain(text);
   for (const text of world.kernel.unheard) complain(`a failure that nobody hears: ${text}`);
   for (const { process, error } of world.kernel.thrown) {
     if (error instanceof TypeError || error instanceof ReferenceError)

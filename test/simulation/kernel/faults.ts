@@ -13,7 +13,9 @@ export type IoFault =
   /** It waits before it is done. */
   | { kind: "stalled"; ms: number }
   /** It was done, and the reply waits. */
-  | { kind: "late"; ms: number };
+  | { kind: "late"; ms: number }
+  /** It was done, and the whole process stands still for so long. */
+  | { kind: "frozen"; ms: number };
 
 /** What may happen on a wire or in a queue, beside an I/O of a process. */
 export type WorldFault =
@@ -21,6 +23,14 @@ export type WorldFault =
   | "double"
   | "delay"
   | "kill_sandbox"
+  /** Nobody is told that a task ended. */
+  | "untold"
+  /** A sandbox stops because it had nothing to do, and a call comes just then. */
+  | "stops_idle"
+  /** A tool that never comes to its end. */
+  | "tool_hangs"
+  /** What runs in the sandbox makes up a result. */
+  | "forge"
   | "cut_link"
   | "double_wake"
   | "model_refuses"
@@ -33,6 +43,10 @@ const weights: Record<WorldFault, number> = {
   double: 1,
   delay: 1,
   kill_sandbox: 20,
+  untold: 10,
+  tool_hangs: 1,
+  stops_idle: 1,
+  forge: 3,
   cut_link: 2,
   double_wake: 4,
   model_refuses: 3,
@@ -57,6 +71,19 @@ export function noFaults(): FaultPlan {
   return { forIo: () => null, forWorld: () => false, skew: () => 0, stop: () => undefined, lastAt: 0, injected: [] };
 }
 
+/** What a directed schedule makes likely, beside what comes at random. */
+export interface Bias {
+  /** By the point: one of these, with this chance, each time that it is passed. */
+  io: readonly { point: string; chance: number; kind: IoFault["kind"]; fromMs?: number; toMs?: number }[];
+  world: Partial<Record<WorldFault, number>>;
+  most: number;
+}
+
+export const noBias: Bias = { io: [], world: {}, most: 0 };
+
+/** A call whose tool hangs is over at its deadline. */
+const hangMs = 330_000;
+
 interface RandomFaultsOptions {
   /** Of an I/O to fail. */
   probability: number;
@@ -64,6 +91,7 @@ interface RandomFaultsOptions {
   /** Of a crash at a point, each time that it is passed. */
   crashChances: ReadonlyMap<string, number>;
   skews: boolean;
+  bias: Bias;
 }
 
 const longestStallMs = 75_000;
@@ -77,16 +105,19 @@ export class RandomFaults implements FaultPlan {
 
   private left: number;
   private crashes = mostCrashes;
+  private biased: number;
   private readonly options: RandomFaultsOptions;
 
   constructor(options: RandomFaultsOptions) {
     this.options = options;
     this.left = options.most;
+    this.biased = options.bias.most;
   }
 
   stop(): void {
     this.left = 0;
     this.crashes = 0;
+    this.biased = 0;
   }
 
   skew(random: Random): number {
@@ -99,17 +130,31 @@ export class RandomFaults implements FaultPlan {
       this.crashes -= 1;
       return this.inject(point, { kind: random.chance(0.5) ? "crash_before" : "crash_after" }, now);
     }
+    const biased = this.biased > 0 ? this.forBias(point, random) : null;
+    if (biased) return this.inject(point, biased, now);
     if (this.left === 0 || !random.chance(probability)) return null;
     this.left -= 1;
     return this.inject(point, drawIoFault(random), now);
   }
 
   forWorld(kind: WorldFault, now: number, random: Random): boolean {
-    if (this.left === 0 || !random.chance(this.options.probability * weights[kind])) return false;
-    this.left -= 1;
+    const { bias, probability } = this.options;
+    const likely = this.biased > 0 ? (bias.world[kind] ?? 0) : 0;
+    if (likely > 0 && random.chance(likely)) this.biased -= 1;
+    else if (this.left > 0 && random.chance(probability * weights[kind])) this.left -= 1;
+    else return false;
     this.injected.push(`world ${kind}`);
-    this.lastAt = now;
+    this.lastAt = Math.max(this.lastAt, now + (kind === "tool_hangs" ? hangMs : 0));
     return true;
+  }
+
+  private forBias(point: string, random: Random): IoFault | null {
+    const likely = this.options.bias.io.find((one) => one.point === point && random.chance(one.chance));
+    if (!likely) return null;
+    this.biased -= 1;
+    const { kind, fromMs = 0, toMs = 0 } = likely;
+    if (kind === "stalled" || kind === "late" || kind === "frozen") return { kind, ms: random.int(fromMs, toMs) };
+    return { kind };
   }
 
   private inject(point: string, fault: IoFault, now: number): IoFault {

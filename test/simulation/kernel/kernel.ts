@@ -88,6 +88,7 @@ export class Kernel {
       session,
       alive: true,
       died: false,
+      frozenUntil: 0,
       skewMs,
       done,
     };
@@ -134,6 +135,10 @@ export class Kernel {
   async run(isOver: () => boolean, mostEvents = 50_000): Promise<void> {
     for (let next = this.heap.pop(); next; next = this.heap.pop()) {
       if (next.process && !next.process.alive) continue;
+      if (next.process && next.process.frozenUntil > next.at) {
+        this.heap.push({ ...next, at: next.process.frozenUntil });
+        continue;
+      }
       this.now = Math.max(this.now, next.at);
       this.running = next.process;
       this.events += 1;
@@ -198,13 +203,27 @@ export class Kernel {
         return settle(io.repeat ?? io.apply, resolve, reject);
       case "stalled":
         return this.put(this.now + fault.ms, process, () => settle(io.apply, resolve, reject));
+      case "frozen":
+        process.frozenUntil = this.now + fault.ms;
+        return this.answerLate(process, io, fault.ms, resolve, reject);
       case "late":
-        return settle(
-          io.apply,
-          (value) => this.put(this.now + fault.ms, process, () => resolve(value)),
-          (error) => this.put(this.now + fault.ms, process, () => reject(error)),
-        );
+        return this.answerLate(process, io, fault.ms, resolve, reject);
     }
+  }
+
+  private answerLate<T>(
+    process: Process,
+    io: Io<T>,
+    ms: number,
+    resolve: (value: T) => void,
+    reject: (error: Error) => void,
+  ): void {
+    const later = (answer: () => void) => this.put(this.now + ms, process, answer);
+    settle(
+      io.apply,
+      (value) => later(() => resolve(value)),
+      (error) => later(() => reject(error)),
+    );
   }
 }
 

@@ -7,6 +7,8 @@ export interface Process {
   alive: boolean;
   /** It did not end by itself: nobody takes over what it remembered. */
   died: boolean;
+  /** Until then none of its code runs: its machine sleeps, and its lease ends meanwhile. */
+  frozenUntil: number;
   /** What its clock is ahead of the world's. */
   skewMs: number;
   /** What it does, for the trace. */

@@ -22,7 +22,7 @@ export const callMutants: Mutant[] = [
     find: "isPending && call.epoch === link.epoch && call.nonce === result.nonce;",
     replace: "isPending;",
     why: "the check before the write is gone; the condition of the write is left",
-    expect: "harmless: the write itself is conditional on nonce and epoch",
+    expect: "harmless: the write itself is conditional on nonce and epoch (result-of-anybody removes both)",
   },
   {
     id: "result-without-proof",
@@ -31,7 +31,7 @@ export const callMutants: Mutant[] = [
     replace: "",
     why: "the condition of the write is gone; the check before it is left",
     expect:
-      "harmless: nonce and epoch of a call never change once it is placed, so the check before the write is enough",
+      "harmless: nonce and epoch of a placed call never change, so the check before is enough (result-of-anybody removes both)",
   },
   {
     id: "pending-not-counted-down",
@@ -56,7 +56,7 @@ export const callMutants: Mutant[] = [
     replace: "if (conversation.turn_id !== turn_id) return null;",
     why: "a result may come after its turn went on",
     expect:
-      "harmless: the row of a call is completed with the transition that leaves the phase, and a completed one refuses",
+      "harmless: a call is completed with the transition that leaves the phase, and its row refuses (blind-result removes that)",
   },
   {
     id: "last-result-does-not-wake",
@@ -64,7 +64,7 @@ export const callMutants: Mutant[] = [
     find: "  if (outcome.result.last) await Promise.all([wake(deps, key), announce(deps, key, outcome.rows)]);\n  else await announce(deps, key, outcome.rows);",
     replace: "  await announce(deps, key, outcome.rows);",
     why: "only the watchdog or the sweeper finds the finished step",
-    expect: "harmless: it is slow, and stays within the bound: a lost wake-up is the same",
+    expect: "caught",
   },
   {
     id: "calls-are-not-sent",
@@ -72,7 +72,7 @@ export const callMutants: Mutant[] = [
     find: "  await handOut(deps, step, calls, container);\n",
     replace: "",
     why: "only the watchdog sends a call",
-    expect: "harmless: it is slow, and stays within the bound: a crash before the sending is the same",
+    expect: "caught",
   },
   {
     id: "nobody-sends-again",
@@ -88,7 +88,7 @@ export const callMutants: Mutant[] = [
     find: "  if (call.deadline_at <= now)",
     replace: "  if (call.deadline_at < 0)",
     why: "a call without an answer is waited for for ever",
-    expect: "harmless: where its sandbox lives it answers in the end, and no simulated tool runs past its deadline",
+    expect: "caught",
   },
   {
     id: "dead-sandbox-keeps-its-calls",
@@ -117,7 +117,7 @@ export const callMutants: Mutant[] = [
   {
     id: "silence-is-no-loss",
     file: "shared/domain/container/container.decisions.ts",
-    find: '  if (container.status === "ready" && now - container.last_heartbeat_at > heartbeatLimitMs) return "stopped answering";\n',
+    find: '  if (isLinked && now - container.last_heartbeat_at > heartbeatLimitMs) return "stopped answering";\n',
     replace: "",
     why: "a container whose death nobody told lives for ever",
     expect: "caught",
@@ -128,7 +128,8 @@ export const callMutants: Mutant[] = [
     find: "    if (conversation.epoch >= epoch) return null;\n",
     replace: "",
     why: "two workers open one epoch",
-    expect: "harmless: the row of the container is created, so that the second one is refused",
+    expect:
+      "harmless: the row of the container is created, so that the second one is refused (epoch-never-taken removes both)",
   },
   {
     id: "fenced-sandbox-is-greeted",
@@ -136,7 +137,7 @@ export const callMutants: Mutant[] = [
     find: "  const over = isOver(container) || conversation.epoch !== link.epoch;",
     replace: "  const over = false;",
     why: "a container that was replaced goes on working",
-    expect: "caught",
+    expect: "harmless: the container's row refuses the hello, and the ready, of one that is over",
   },
   {
     id: "no-watchdog",
@@ -144,7 +145,7 @@ export const callMutants: Mutant[] = [
     find: '  if (conversation.phase === "tools") return wake(deps, key, watchdogSeconds, hops + 1);\n',
     replace: '  if (conversation.phase === "tools") return;\n',
     why: "only the sweeper looks after calls",
-    expect: "harmless: the sweeper looks within the bound; a lost wake-up is the same",
+    expect: "caught",
   },
   {
     id: "watchdog-forgets-to-look-again",
@@ -152,7 +153,7 @@ export const callMutants: Mutant[] = [
     find: '  if (kept.kind === "committed") await wake(deps, key, Math.ceil(delayMs / 1000), hops + 1);',
     replace: "",
     why: "the watchdog looks once",
-    expect: "harmless: it leaves `due_at`, and the sweeper looks within the bound",
+    expect: "caught",
   },
   {
     id: "watchdog-puts-off-for-ever",
@@ -177,5 +178,54 @@ export const callMutants: Mutant[] = [
     replace: "  if (!holds(conversation, claim)) return null;",
     why: "a lost result is replaced twice",
     expect: "harmless: only a damaged log is repaired, and the engine leaves none",
+  },
+  {
+    id: "result-of-anybody",
+    file: "shared/domain/tool-call/receive-result.ts",
+    find: "isPending && call.epoch === link.epoch && call.nonce === result.nonce;",
+    replace: "isPending;",
+    also: [
+      { file: calls, find: "      ...(proof ? [eq(nonce, proof.nonce), eq(epoch, proof.epoch)] : []),\n", replace: "" },
+    ],
+    why: "what runs in a sandbox can make up the result of a call",
+    expect: "caught",
+  },
+  {
+    id: "epoch-never-taken",
+    file: "shared/domain/container/container.ts",
+    find: "    if (conversation.epoch >= epoch) return null;\n",
+    replace: "",
+    also: [
+      {
+        file: "shared/domain/container/container.ts",
+        find: "        entities.container.create({ ...row, user_id }).commit(),",
+        replace: "        entities.container.put({ ...row, user_id }).commit(),",
+      },
+    ],
+    why: "two workers open one epoch",
+    expect: "caught",
+  },
+  {
+    id: "call-begins-in-two-containers",
+    file: fates,
+    find: '  if (!container || container.epoch !== call.epoch) return { kind: "fail", output: restarted, lost: true };',
+    replace: '  if (!container) return { kind: "wait" };',
+    also: [
+      {
+        file: calls,
+        find: 'handlerOf(call) === "sandbox" && call.epoch === container.epoch',
+        replace: 'handlerOf(call) === "sandbox"',
+      },
+    ],
+    why: "a call runs again in the next container",
+    expect: "caught",
+  },
+  {
+    id: "report-overtakes-another",
+    file: "shared/domain/checkpoint/report.ts",
+    find: '  if (!isRooted) throw new AppError("busy");\n',
+    replace: "",
+    why: "a checkpoint names packs without those that it builds on",
+    expect: "caught",
   },
 ];

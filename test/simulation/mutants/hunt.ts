@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Plugin } from "esbuild";
 import { bundleSimulator } from "../run/processes.ts";
-import { applyMutant, type Mutant } from "./mutant.ts";
+import { applyMutant, editsOf, type Mutant } from "./mutant.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 /** One schedule takes milliseconds: who is silent for so long runs in circles. */
@@ -19,19 +19,20 @@ export interface Hunted {
 }
 
 function mutation(mutant: Mutant): { plugin: Plugin; isIn(): boolean } {
-  const file = resolve(root, mutant.file);
-  let isIn = false;
+  const missing = new Set(editsOf(mutant).map(({ file }) => file));
+  const files = new Map([...missing].map((file) => [resolve(root, file), file]));
   const plugin: Plugin = {
     name: mutant.id,
     setup(build) {
       build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        if (path !== file) return null;
-        isIn = true;
-        return { contents: applyMutant(readFileSync(path, "utf8"), mutant), loader: "ts" };
+        const file = files.get(path);
+        if (file === undefined) return null;
+        missing.delete(file);
+        return { contents: applyMutant(readFileSync(path, "utf8"), mutant, file), loader: "ts" };
       });
     },
   };
-  return { plugin, isIn: () => isIn };
+  return { plugin, isIn: () => missing.size === 0 };
 }
 
 interface Ended {
@@ -46,10 +47,20 @@ export interface Seeds {
   schedules: number;
   /** They fail without any bug of ours. */
   skip: number[];
+  /** Then every single fault of the golden turn. */
+  singles: boolean;
 }
 
-function play(program: string, { from, schedules, skip }: Seeds): Promise<Ended> {
-  const options = ["--from", String(from), "--schedules", String(schedules), "--skip", skip.join(",")];
+function play(program: string, { from, schedules, skip, singles }: Seeds): Promise<Ended> {
+  const options = [
+    "--from",
+    String(from),
+    "--schedules",
+    String(schedules),
+    "--skip",
+    skip.join(","),
+    ...(singles ? ["--singles"] : []),
+  ];
   const child = spawn(process.execPath, ["--max-semi-space-size=64", program, ...options], {
     stdio: ["ignore", "pipe", "ignore"],
   });
@@ -77,9 +88,9 @@ function play(program: string, { from, schedules, skip }: Seeds): Promise<Ended>
 function verdictOn({ code, output }: Ended): { caught: boolean; by: string } {
   if (code === null) return { caught: true, by: "runs in circles" };
   if (code !== 0) return { caught: true, by: `the process ended with ${code}` };
-  const found = JSON.parse(output.slice(output.indexOf("\n") + 1)) as { seed: number; violations: string[] } | null;
+  const found = JSON.parse(output.slice(output.indexOf("\n") + 1)) as { at: string; violations: string[] } | null;
   if (!found) return { caught: false, by: "" };
-  return { caught: true, by: `seed ${found.seed}: ${found.violations[0]}` };
+  return { caught: true, by: `${found.at}: ${found.violations[0]}` };
 }
 
 /** Plays the simulator with this bug in it, until somebody notices. */
@@ -91,6 +102,6 @@ export async function hunt(mutant: Mutant, seeds: Seeds): Promise<Hunted> {
   if (!isIn()) throw new Error(`mutant ${mutant.id}: the simulator does not contain ${mutant.file}`);
   const ended = await play(program, seeds);
   rmSync(program, { force: true });
-  const played = Math.max(0, ended.output.split("\n")[0]?.length ?? 0);
+  const played = ended.output.split("\n")[0]?.replaceAll(" ", "").length ?? 0;
   return { mutant, ...verdictOn(ended), schedules: played, seconds: (performance.now() - startedMs) / 1000 };
 }

@@ -12,8 +12,7 @@ export const stepMutants: Mutant[] = [
     find: "      fence: conversation.fence + 1,\n      attempts: conversation.attempts + 1,",
     replace: "      fence: conversation.fence,\n      attempts: conversation.attempts + 1,",
     why: "a worker that was taken for dead still holds the step",
-    expect:
-      "harmless: the step rises with the first commit, so that there is one; what the others see of both is not yet checked",
+    expect: "caught",
   },
   {
     id: "claim-over-a-lease",
@@ -29,7 +28,7 @@ export const stepMutants: Mutant[] = [
     find: "    conversation.step === step &&\n    conversation.fence === fence",
     replace: "    conversation.step === step",
     why: "the first of two workers commits, whichever it is",
-    expect: "harmless: the condition on step and phase still lets one of them commit; the other's call is waste",
+    expect: "caught",
   },
   {
     id: "commit-ignores-step",
@@ -45,8 +44,7 @@ export const stepMutants: Mutant[] = [
     find: '    conversation.phase === "model" &&\n    conversation.turn_id === turn_id &&',
     replace: "    conversation.turn_id === turn_id &&",
     why: "an answer is committed while its turn is in its checkpoint",
-    expect:
-      "harmless: the step has risen in every other phase but after an interrupt, and there the fence is the worker's own",
+    expect: "caught",
   },
   {
     id: "no-head-condition",
@@ -94,7 +92,7 @@ export const stepMutants: Mutant[] = [
     find: "const maxAttempts = 5;",
     replace: "const maxAttempts = 5_000;",
     why: "a step that kills its workers is tried for ever",
-    expect: "harmless: no simulated step kills every worker; the limit is a unit test's",
+    expect: "caught",
   },
   {
     id: "one-attempt",
@@ -135,7 +133,7 @@ export const stepMutants: Mutant[] = [
     find: "if (!(await wasInterrupted(deps, step, answered.answer.seenHead))) return;",
     replace: "if (deps) return;",
     why: "what a worker that was taken for dead had heard is not billed",
-    expect: "harmless: a call that was not committed may be waste; billing it is ADR 0020's choice, and a unit test's",
+    expect: "caught",
   },
   {
     id: "step-does-not-rise",
@@ -159,7 +157,7 @@ export const stepMutants: Mutant[] = [
     find: "      attempts: 0,\n      lease_until: 0,\n      waiting_since,",
     replace: "      attempts: 0,\n      waiting_since,",
     why: "after a refusal of the model the step waits for a lease of nobody",
-    expect: "harmless: the sweeper finds the step after the lease, which is within the bound",
+    expect: "caught",
   },
   {
     id: "a-refusal-ends-the-turn",
@@ -175,6 +173,30 @@ export const stepMutants: Mutant[] = [
     find: 'const steered = ending?.reason === "completed" && (conversation.steer_seq ?? 0) > answer.seenHead;',
     replace: "const steered = false;",
     why: "a prompt that joined the turn after its last request is never shown to the model in it",
+    expect: "caught",
+  },
+  {
+    id: "no-fence-at-all",
+    file: steps,
+    find: "      fence: conversation.fence + 1,\n      attempts: conversation.attempts + 1,",
+    replace: "      fence: conversation.fence,\n      attempts: conversation.attempts + 1,",
+    also: [
+      {
+        file: steps,
+        find: "    conversation.step === step &&\n    conversation.fence === fence",
+        replace: "    conversation.step === step",
+      },
+      { file: conversation, find: "      eq(fence, read.fence),\n", replace: "" },
+    ],
+    why: "whoever answers a step first has it, whenever it was claimed",
+    expect: "caught",
+  },
+  {
+    id: "no-condition-at-all",
+    file: conversation,
+    find: "      eq(head, read.head),\n      eq(fence, read.fence),\n      eq(phase, read.phase),\n",
+    replace: "",
+    why: "the last of two writers wins",
     expect: "caught",
   },
 ];

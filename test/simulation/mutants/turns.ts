@@ -56,14 +56,6 @@ export const turnMutants: Mutant[] = [
     expect: "caught",
   },
   {
-    id: "prompt-is-known-by-its-content",
-    file: "shared/domain/turn/request.ts",
-    find: "  if (request_id === null) return [];",
-    replace: "  if (request_id !== null) return [];",
-    why: "the request id is ignored",
-    expect: "caught",
-  },
-  {
     id: "interrupt-without-memory",
     file: "shared/domain/turn/interrupt.ts",
     find: "    return { ...decided, extra: (entities) => remember(entities, key, request, decided.result.answer, now) };",
@@ -101,8 +93,7 @@ export const turnMutants: Mutant[] = [
     find: "  if (current.interrupt_at !== undefined) return streaming.abort.abort(new Interrupted());\n",
     replace: "",
     why: "the model speaks on after an interrupt",
-    expect:
-      "harmless: the commit ends the turn as interrupted; that the stream breaks off within a second is an integration test's",
+    expect: "caught",
   },
   {
     id: "next-prompt-is-dropped",
@@ -135,7 +126,7 @@ export const turnMutants: Mutant[] = [
     find: '  if (outcome.conversation.phase === "model") await wake(deps, link.key);\n',
     replace: "",
     why: "the queue's next turn waits for the sweeper",
-    expect: "harmless: it is slow, and stays within the bound: a lost wake-up is the same",
+    expect: "caught",
   },
   {
     id: "checkpoint-without-deadline",
@@ -184,7 +175,7 @@ export const turnMutants: Mutant[] = [
     replace: "",
     why: "the end of one turn is written for the next",
     expect:
-      "harmless: the ending is decided from the state that is written, where only a checkpoint that is late ends anything",
+      "harmless: the ending is decided from the state that is written, where only a late checkpoint ends anything (any-turn-is-ended removes both)",
   },
   {
     id: "steering-a-turn-that-ends",
@@ -200,7 +191,7 @@ export const turnMutants: Mutant[] = [
     find: "const waits = enqueue(conversation, message, [entry, ...conversation.queue], maxQueuedPrompts + 1);",
     replace: "const waits = enqueue(conversation, message, [...conversation.queue, entry], maxQueuedPrompts + 1);",
     why: "a prompt that goes before all others does not",
-    expect: "harmless: a promise of the order, not of the protocol; an integration test's",
+    expect: "caught",
   },
   {
     id: "transaction-without-rows",
@@ -208,6 +199,21 @@ export const turnMutants: Mutant[] = [
     find: "      ...(transition.extra?.(entities, read.head + 1) ?? []),\n",
     replace: "",
     why: "only the conversation and its log are written",
+    expect: "caught",
+  },
+  {
+    id: "any-turn-is-ended",
+    file: "shared/domain/turn/turn.ts",
+    find: "    if (conversation.turn_id !== turnId) return null;\n",
+    replace: "",
+    also: [
+      {
+        file: "shared/agent/look.ts",
+        find: 'return again.kind === "end_turn" ? again.ending : null;',
+        replace: 'return again.kind === "rest" ? null : move.ending;',
+      },
+    ],
+    why: "the end of one turn is written for the next",
     expect: "caught",
   },
 ];

@@ -5,7 +5,7 @@
 export const crashPoints: Readonly<Record<string, number>> = {
   "client/queue.send": 1.9,
   "client/sockets.post:ack": 2.4,
-  "client/sockets.post:event": 2.7,
+  "client/sockets.post:event": 0.3,
   "client/sockets.post:tool.cancel": 0.036,
   "client/table.get:budget": 3.5,
   "client/table.get:conversation": 2.6,

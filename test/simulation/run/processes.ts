@@ -45,9 +45,9 @@ function run(options: string[]): Promise<unknown> {
   });
 }
 
-function inShares(processes: number, options: string[]): Promise<unknown[]> {
+function inShares(processes: number, options: string[], parts = 1): Promise<unknown[]> {
   const shares = Array.from({ length: processes }, (_, process) =>
-    run([...options, "--process", String(process), "--processes", String(processes)]),
+    run([...options, "--process", String(process), "--processes", String(processes * parts)]),
   );
   return Promise.all(shares);
 }
@@ -67,9 +67,9 @@ export async function simulate({ schedules, from, processes, seconds }: Simulati
   return merge(tallies as Tally[]);
 }
 
-/** Every single fault of the golden turn, or every pair of crashes. */
-export async function exhaust(mode: "singles" | "pairs", processes: number): Promise<Exhausted> {
-  const parts = (await inShares(processes, ["--mode", mode])) as Exhausted[];
+/** Every single fault of the golden turn, or every pair of crashes; one of so many parts of them. */
+export async function exhaust(mode: "singles" | "pairs", processes: number, of = 1): Promise<Exhausted> {
+  const parts = (await inShares(processes, ["--mode", mode], of)) as Exhausted[];
   return {
     ios: parts[0]?.ios ?? 0,
     runs: parts.reduce((sum, { runs }) => sum + runs, 0),

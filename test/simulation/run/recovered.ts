@@ -7,6 +7,8 @@ import { play } from "./schedule.ts";
 
 interface Recovered {
   was: string;
+  /** Absent: six steps with a call each. */
+  prompts?: string[];
   warm: boolean;
   /** By the point and the how-many-th time that it is passed. */
   faults: Record<string, IoFault>;
@@ -59,6 +61,50 @@ const recovered: readonly Recovered[] = [
     withinMs: 30_000,
     faults: { "sandbox/table.get:conversation 1": refused },
   },
+  {
+    was: "a checkpoint's report overtook the one that it builds on, whose packs it then lacked",
+    prompts: ["1", "1", "1"],
+    warm: true,
+    withinMs: 60_000,
+    faults: { "sandbox/objects.head 1": { kind: "late", ms: 20_000 } },
+  },
+];
+
+/** What is not to wait for the last resort, and how long it may take. */
+const quick: readonly Recovered[] = [
+  { was: "nothing fails", warm: true, withinMs: 25_000, faults: {} },
+  {
+    was: "nothing fails, and the next prompt waits",
+    prompts: ["1", "1", "1"],
+    warm: true,
+    withinMs: 15_000,
+    faults: {},
+  },
+  {
+    was: "the model refuses",
+    prompts: [""],
+    warm: true,
+    withinMs: 8_000,
+    faults: { "worker/model.begin 1": refused },
+  },
+  {
+    was: "a call's sending is lost",
+    prompts: ["1"],
+    warm: true,
+    withinMs: 25_000,
+    faults: { "worker/sockets.post:tool.run 1": refused, "worker/sockets.post:tool.run 2": refused },
+  },
+  {
+    was: "a call's sending is lost twice",
+    prompts: ["1"],
+    warm: true,
+    withinMs: 25_000,
+    faults: {
+      "worker/sockets.post:tool.run 1": refused,
+      "worker/sockets.post:tool.run 2": refused,
+      "worker/sockets.post:tool.run 3": refused,
+    },
+  },
 ];
 
 export interface RecoveredRun {
@@ -73,12 +119,13 @@ export interface RecoveredRun {
   containers: number;
 }
 
-const prompt = { kind: "prompt", afterMs: 1, content: "Prompt 1: [1,1,1,1,1,1]", delivery: "queue" } as const;
+const promptOf = (plan: string, index: number) =>
+  ({ kind: "prompt", afterMs: 1, content: `Prompt ${index + 1}: [${plan}]`, delivery: "queue" }) as const;
 
 export async function playRecovered(stage: Stage, pasts: Pasts): Promise<RecoveredRun[]> {
   const runs: RecoveredRun[] = [];
-  for (const { was, warm, faults, withinMs } of recovered) {
-    const scripts = [{ actions: [prompt], watches: false, decides: false }];
+  for (const { was, prompts = ["1,1,1,1,1,1"], warm, faults, withinMs } of [...recovered, ...quick]) {
+    const scripts = [{ actions: prompts.map(promptOf), watches: false, decides: false }];
     const scenario: Scenario = { scripts, warm, realBeats: true };
     const plan = new NamedFaults(new Map(Object.entries(faults)));
     const { violations, injected, recoveryMs } = await play(stage, pasts, new Random(3), {

@@ -1,7 +1,7 @@
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import * as lib from "@aws-sdk/lib-dynamodb";
 import { startTestTable, type TestTable } from "../../support/test-table.ts";
-import { RandomFaults } from "../kernel/faults.ts";
+import { noBias, RandomFaults } from "../kernel/faults.ts";
 import { Random } from "../kernel/random.ts";
 import { makePasts, restore } from "../run/past.ts";
 import { randomScenario } from "../world/scenario.ts";
@@ -34,7 +34,7 @@ async function record(stage: Stage, seed: number): Promise<Recorded[]> {
     sessions: [sessionOf(seed)],
     firstId: 10_000,
   };
-  const faults = new RandomFaults({ probability: 0.02, most: 5, crashChances: new Map(), skews: false });
+  const faults = new RandomFaults({ probability: 0.02, most: 5, crashChances: new Map(), skews: false, bias: noBias });
   const pasts = await makePasts(stage);
   const world = new World(stage.deps, random, cast, one, faults, false);
   stage.play(world);

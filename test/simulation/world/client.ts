@@ -24,6 +24,12 @@ export interface ClientWorld {
   open(session: string): string[];
 }
 
+interface Started {
+  step: number;
+  fence: number;
+  message_id: string;
+}
+
 type Pending = { action: Action; frame: ClientFrame };
 
 /** A person: does one thing after the other, and says each again, with the same id, until it is answered. */
@@ -34,10 +40,18 @@ export class Client implements Peer {
   readonly decides: boolean;
   /** The whole log was heard. */
   isCaughtUp = false;
+  /** When it asked for the rest of the log. */
+  askedAt = 0;
   /** When the last answer came. */
   finishedAt = 0;
   /** The log as it was heard, by `seq`, of one that watches. */
   readonly heard = new Map<number, string>();
+
+  /** Requests that were answered once so, and once otherwise. */
+  readonly contradictions: string[] = [];
+  /** The message of each try of a step, as it was announced. */
+  private readonly announced = new Map<string, string>();
+  private readonly answered = new Map<string, string>();
 
   private readonly world: ClientWorld;
   private readonly actions: Action[];
@@ -56,7 +70,7 @@ export class Client implements Peer {
     this.connectionId = connectionOf(session);
     world.wire.open(this.connectionId, this);
     this.goOn();
-    if (this.decides) this.decide();
+    if (this.decides) world.kernel.after(script.decidesAfterMs ?? 0, () => this.decide());
   }
 
   get isDone(): boolean {
@@ -70,12 +84,14 @@ export class Client implements Peer {
   hear(_connectionId: string, message: string): void {
     const heard = JSON.parse(message) as { type: string; seq?: number | null; data?: unknown };
     if (heard.type === "ack") return this.acknowledge(heard as Ack);
+    if (heard.type === "message.started") this.noteStart(heard.data as Started);
     if (heard.type === "replay.completed") this.isCaughtUp = true;
     if (typeof heard.seq === "number") this.heard.set(heard.seq, JSON.stringify([heard.type, heard.data]));
   }
 
   /** Asks for what it missed of the log. */
   catchUp(): void {
+    this.askedAt = this.world.kernel.now;
     let after = 0;
     while (this.heard.has(after + 1)) after += 1;
     this.isCaughtUp = false;
@@ -95,6 +111,13 @@ export class Client implements Peer {
     kernel.note(`client decides: ${decision} ${approval_id}`);
     const frame = { type: "approval.resolve", request_id, session_id: this.session, approval_id, decision } as const;
     wire.carry(() => this.world.receive(this.session, this.connectionId, frame));
+  }
+
+  private noteAnswer(request: string, answer: string): void {
+    if (!request.startsWith("request-")) return;
+    const known = this.answered.get(request) ?? answer;
+    this.answered.set(request, known);
+    if (known !== answer) this.contradictions.push(`${request} was answered ${known} and ${answer}`);
   }
 
   private goOn(): void {
@@ -132,7 +155,15 @@ export class Client implements Peer {
     kernel.after(resendAfterMs, () => this.send(pending));
   }
 
+  private noteStart({ step, fence, message_id }: Started): void {
+    const of = `${step} ${fence}`;
+    const known = this.announced.get(of) ?? message_id;
+    this.announced.set(of, known);
+    if (known !== message_id) this.contradictions.push(`step ${of} was announced as ${known} and as ${message_id}`);
+  }
+
   private acknowledge(ack: Ack): void {
+    if ("result" in ack && ack.request_id !== null) this.noteAnswer(ack.request_id, plainOf(ack.result));
     const { pending } = this;
     if (!pending || ack.request_id !== pending.frame.request_id) return;
     const error = "error" in ack ? ack.error : null;
@@ -144,5 +175,9 @@ export class Client implements Peer {
     this.goOn();
   }
 }
+
+/** The same whatever the order of its fields. */
+const plainOf = (answer: Record<string, unknown>) =>
+  JSON.stringify(Object.entries(answer).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 
 export const connectionOf = (session: string) => `client-${session}`;

@@ -8,14 +8,18 @@ import {
 } from "../../../shared/ports/model.ts";
 import type { ContentBlock } from "../../../shared/protocol/content.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import type { Process } from "../kernel/process.ts";
 import type { Random } from "../kernel/random.ts";
 import { complaintOf } from "./transcript-rules.ts";
 
-/** A call that the API counted: whole, or as far as it had come when it was broken off. */
+/** A call that the API counted. */
 export interface ModelCall {
   session: string;
   input_tokens: number;
-  whole: boolean;
+  /** By its worker: whole, or until that broke it off itself. */
+  heard: boolean;
+  askedAt: number;
+  worker: Process;
 }
 
 /** What a prompt asks of the model: `[2,0,1a]` is two calls, a pause, a call that a person decides on, the answer. */
@@ -75,13 +79,15 @@ export class SimulatedModel implements Model {
     const text = `Answer ${call.input_tokens}`;
     const isCut = kernel.faults.forWorld("model_breaks", kernel.now, kernel.random);
     if (isCut) kernel.note("*** the stream is cut", kernel.current);
+    call.heard = signal.aborted && !isCut;
     if (signal.aborted || isCut) throw this.broken(text, usage);
     yield { type: "delta", block: "text", index: 0, text };
     await this.think(signal);
+    call.heard = signal.aborted;
     if (signal.aborted) throw this.broken(text, usage);
     const content = this.contentOf(text, nextOf(request.messages));
-    const isWhole = () => void (call.whole = true);
-    await kernel.io({ port: "model.end", apply: isWhole, error: () => this.broken(text, usage) });
+    await kernel.io({ port: "model.end", apply: () => undefined, error: () => this.broken(text, usage) });
+    call.heard = true;
     const { calls, pauses } = content;
     const stopReason = calls > 0 ? "tool_use" : pauses ? "pause_turn" : "end_turn";
     yield { type: "completed", content: content.blocks, stopReason, usage, requestId: null };
@@ -97,7 +103,13 @@ export class SimulatedModel implements Model {
 
   private count(_request: ModelRequest): ModelCall {
     const session = this.kernel.current.session ?? "";
-    const call = { session, input_tokens: this.first + this.calls.length, whole: false };
+    const call = {
+      session,
+      input_tokens: this.first + this.calls.length,
+      heard: false,
+      askedAt: this.kernel.now,
+      worker: this.kernel.current,
+    };
     this.calls.push(call);
     return call;
   }

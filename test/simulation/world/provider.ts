@@ -34,6 +34,7 @@ export class SimulatedProvider {
   /** The task is over: EventBridge says so, some time, at least once. */
   announceEnd(taskId: string): void {
     const { random } = this.kernel;
+    if (this.kernel.faults.forWorld("untold", this.kernel.now, random)) return this.kernel.note("*** nobody is told");
     const times = random.pick([1, 1, 2]);
     for (let time = 0; time < times; time += 1)
       this.kernel.after(random.between(500, 20_000), () => this.ended(taskId));

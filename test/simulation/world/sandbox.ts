@@ -12,6 +12,7 @@ const heartbeatMs = 10_000;
 const lookMs = 1000;
 const silenceMs = 35_000;
 const welcomeWithinMs = 10_000;
+export const forgedOutput = "made up";
 const fencedCodes = ["unauthenticated", "forbidden", "token_expired", "conflict"];
 
 export interface SandboxIdentity {
@@ -39,11 +40,14 @@ export class Sandbox implements Peer {
   readonly identity: SandboxIdentity;
   /** How often each call was begun. */
   readonly starts = new Map<string, number>();
+  /** What it was told that it counts: the outputs by their calls. */
+  readonly accepted = new Map<string, string>();
   alive = true;
 
   private readonly world: SandboxWorld;
   private readonly outbox = new Outbox();
   private readonly results = new Map<string, Outgoing | null>();
+  private readonly reported = new Map<string, Outgoing>();
   private connectionId: string | null = null;
   private helloId = "";
   private links = 0;
@@ -168,7 +172,9 @@ export class Sandbox implements Peer {
   }
 
   private sendDurable(frame: Outgoing): void {
-    this.outbox.add(this.named(frame));
+    const sent = this.named(frame);
+    this.reported.set(sent.frame_id, frame);
+    this.outbox.add(sent);
     this.sendDue();
   }
 
@@ -191,6 +197,8 @@ export class Sandbox implements Peer {
   private acknowledge(ack: Command<"ack">): void {
     const isFenced = ack.frame_id === this.helloId && ack.error && fencedCodes.includes(ack.error.code);
     if (isFenced) return this.die("was replaced");
+    const frame = this.reported.get(ack.frame_id);
+    if (!ack.error && frame?.type === "sandbox.tool_completed") this.accepted.set(frame.call_id, frame.output);
     this.outbox.acknowledge(ack.frame_id, ack);
   }
 
@@ -198,15 +206,33 @@ export class Sandbox implements Peer {
     const known = this.results.get(call_id);
     if (known) return this.sendDurable(known);
     if (known === null) return;
+    if (this.stopsIdle()) return;
     this.results.set(call_id, null);
     this.starts.set(call_id, (this.starts.get(call_id) ?? 0) + 1);
     this.note(`begins ${call_id}`);
     const { kernel } = this.world;
     if (kernel.faults.forWorld("kill_sandbox", kernel.now, kernel.random)) return this.die("is killed");
     if (kernel.faults.forWorld("cut_link", kernel.now, kernel.random)) this.cutLink();
+    if (kernel.faults.forWorld("forge", kernel.now, kernel.random)) this.forge(call_id);
+    if (kernel.faults.forWorld("tool_hangs", kernel.now, kernel.random)) return this.note(`*** ${call_id} hangs`);
     kernel.after(kernel.random.between(5, kernel.random.chance(0.1) ? 8000 : 800), () =>
       this.complete(call_id, nonce, false, `done ${call_id}`),
     );
+  }
+
+  private stopsIdle(): boolean {
+    const { kernel } = this.world;
+    if (!kernel.faults.forWorld("stops_idle", kernel.now, kernel.random)) return false;
+    this.transmit(this.named({ type: "sandbox.stopping", reason: "idle" }));
+    kernel.after(500, () => this.die("stops"));
+    return true;
+  }
+
+  /** It knows a call's id, and not its nonce. */
+  private forge(call_id: string): void {
+    const made = { is_error: false, output: forgedOutput, output_bytes: forgedOutput.length };
+    const rest = { object_key: null, duration_ms: 1 };
+    this.sendDurable({ type: "sandbox.tool_completed", call_id, nonce: "made up", ...made, ...rest });
   }
 
   private complete(call_id: string, nonce: string, is_error: boolean, output: string): void {

@@ -14,6 +14,8 @@ export interface Script {
   watches: boolean;
   /** Answers what is asked of a person; else it stays open. */
   decides: boolean;
+  /** At the earliest after so long. */
+  decidesAfterMs?: number;
 }
 
 export interface Scenario {

@@ -1,4 +1,6 @@
 import type { Kernel } from "../kernel/kernel.ts";
+import type { Process } from "../kernel/process.ts";
+import { Claims } from "./claims.ts";
 import { isWrite, labelOf, writtenKeys } from "../table/label.ts";
 import { MemoryTable } from "../table/memory-table.ts";
 import { named } from "../table/requests.ts";
@@ -17,6 +19,7 @@ export class SimulatedTable {
   readonly rows = new MemoryTable();
   /** Writes on rows of another session than the process's own. */
   readonly trespasses: string[] = [];
+  readonly claims = new Claims();
   /** For the contract of the memory table. */
   recorder: ((name: string, input: unknown, answer: () => unknown) => unknown) | null = null;
 
@@ -30,10 +33,8 @@ export class SimulatedTable {
 
   send(name: string, input: unknown): Promise<unknown> {
     const { kernel } = this;
-    const apply = () => {
-      const answer = () => this.rows.send(name, input);
-      return this.recorder ? this.recorder(name, input, answer) : answer();
-    };
+    const process = kernel.current;
+    const apply = () => this.carryOut(name, input, process);
     if (isWrite(name)) this.watch(name, input);
     const error = (kind: "refused" | "lost") => errorOf(name, input, kind, kernel.random.next());
     const request = { port: labelOf(name, input), apply, error };
@@ -45,6 +46,13 @@ export class SimulatedTable {
       apply: () => (first = { value: apply() }).value,
       repeat: () => (first ?? { value: apply() }).value,
     });
+  }
+
+  private carryOut(name: string, input: unknown, process: Process): unknown {
+    const send = () => this.rows.send(name, input);
+    const answer = this.recorder ? this.recorder(name, input, send) : send();
+    this.claims.note(name, input, process, this.kernel.now);
+    return answer;
   }
 
   private watch(name: string, input: unknown): void {

@@ -62,7 +62,7 @@ export class Wire {
     if (faults.forWorld("drop", now, random)) return kernel.note("*** the message is lost");
     if (faults.forWorld("double", now, random)) {
       kernel.note("*** the message comes twice");
-      kernel.after(wayMs + random.next() * 3000, arrive);
+      kernel.after(wayMs + random.next() * (random.chance(0.5) ? 15 : 3000), arrive);
     }
     const isLate = faults.forWorld("delay", now, random);
     if (isLate) kernel.note("*** the message is late");

@@ -50,6 +50,8 @@ export class World {
   readonly environments = new Environments();
   readonly clients: Client[] = [];
   readonly scenario: Scenario;
+  /** How often the sweeper had to look. */
+  sweeps = 0;
 
   private readonly deps: StageDeps;
 
@@ -170,7 +172,9 @@ export class World {
     const isDue = conversationsOf(this.table.rows).some(
       ({ due_at }) => due_at !== undefined && due_at <= this.kernel.now,
     );
-    if (isDue) this.kernel.spawn("sweeper", null, "sweeps", () => sweep(this.deps));
+    if (!isDue) return;
+    this.sweeps += 1;
+    this.kernel.spawn("sweeper", null, "sweeps", () => sweep(this.deps));
   }
 
   /** An asynchronous invocation that fails is repeated twice. */
