@@ -1,6 +1,6 @@
-import { Reader, type Bindings, type Item, type Value } from "./expression-reader.ts";
+import { Reader, type Bindings, type Item } from "./expression-reader.ts";
 
-export type { Bindings, Item, Value };
+export type { Bindings, Item };
 
 type Test = (item: Item, bindings: Bindings) => boolean;
 type Change = (item: Item, before: Item, bindings: Bindings) => void;
