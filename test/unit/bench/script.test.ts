@@ -11,13 +11,13 @@ const request = (...results: ReturnType<typeof result>[]): MessagesRequest => ({
   tools,
   messages: [{ role: "user", content: promptOf(4, 3) }, ...results],
 });
-const move = (asked: MessagesRequest) => moveOf(asked, naming, (file) => `/work/${file}`);
+const move = (asked: MessagesRequest) => moveOf(asked, naming, (file) => `/workspace/${file}`);
 
 describe("the scripted model", () => {
   it("writes, runs, writes, and ends", () => {
     expect(move(request()).answer.tool).toMatchObject({
       name: "Write",
-      input: { file_path: "/work/turn-4-step-0.txt" },
+      input: { file_path: "/workspace/turn-4-step-0.txt" },
     });
     expect(move(request(result())).answer.tool).toEqual({ name: "Bash", input: { command: "echo step 1" } });
     expect(move(request(result(), result(), result(true)))).toMatchObject({
