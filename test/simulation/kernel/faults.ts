@@ -175,16 +175,14 @@ function drawIoFault(random: Random): IoFault {
   return draw < 0.87 ? { kind: "stalled", ms } : { kind: "late", ms };
 }
 
-/** Faults at given I/Os, counted from the first of the schedule: for runs that try each. */
-export class NumberedFaults implements FaultPlan {
+/** Faults at places that are named beforehand, and none by chance. */
+abstract class PlannedFaults<Place> implements FaultPlan {
   lastAt = 0;
   readonly injected: string[] = [];
-  /** Every point that was passed, in order. */
-  readonly passed: string[] = [];
 
-  private at: ReadonlyMap<number, IoFault>;
+  private at: ReadonlyMap<Place, IoFault>;
 
-  constructor(at: ReadonlyMap<number, IoFault>) {
+  constructor(at: ReadonlyMap<Place, IoFault>) {
     this.at = at;
   }
 
@@ -201,45 +199,34 @@ export class NumberedFaults implements FaultPlan {
   }
 
   forIo(point: string, now: number): IoFault | null {
-    const fault = this.at.get(this.passed.push(point) - 1);
+    const fault = this.at.get(this.pass(point));
     if (!fault) return null;
     this.injected.push(`${point} ${fault.kind}`);
     this.lastAt = Math.max(this.lastAt, now + ("ms" in fault ? fault.ms : 0));
     return fault;
+  }
+
+  /** Counts the visit, and names its place. */
+  protected abstract pass(point: string): Place;
+}
+
+/** Faults at given I/Os, counted from the first of the schedule: for runs that try each. */
+export class NumberedFaults extends PlannedFaults<number> {
+  /** Every point that was passed, in order. */
+  readonly passed: string[] = [];
+
+  protected pass(point: string): number {
+    return this.passed.push(point) - 1;
   }
 }
 
 /** Faults at the n-th visit of a point: `worker/model.begin 1`. */
-export class NamedFaults implements FaultPlan {
-  lastAt = 0;
-  readonly injected: string[] = [];
-
+export class NamedFaults extends PlannedFaults<string> {
   private readonly visits = new Map<string, number>();
-  private at: ReadonlyMap<string, IoFault>;
 
-  constructor(at: ReadonlyMap<string, IoFault>) {
-    this.at = at;
-  }
-
-  stop(): void {
-    this.at = new Map();
-  }
-
-  skew(): number {
-    return 0;
-  }
-
-  forWorld(): boolean {
-    return false;
-  }
-
-  forIo(point: string, now: number): IoFault | null {
+  protected pass(point: string): string {
     const visit = (this.visits.get(point) ?? 0) + 1;
     this.visits.set(point, visit);
-    const fault = this.at.get(`${point} ${visit}`);
-    if (!fault) return null;
-    this.injected.push(`${point} ${fault.kind}`);
-    this.lastAt = Math.max(this.lastAt, now + ("ms" in fault ? fault.ms : 0));
-    return fault;
+    return `${point} ${visit}`;
   }
 }
