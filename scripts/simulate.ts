@@ -1,12 +1,22 @@
 import { parseArgs } from "node:util";
 import { coverageOf } from "../test/simulation/run/coverage.ts";
-import { bundleSimulator, exhaust, simulate, traceOf, traceOfGolden } from "../test/simulation/run/processes.ts";
+import {
+  bundleSimulator,
+  simulate,
+  traceOf,
+  traceOfGolden,
+  tryCrashPairs,
+  trySingleFaults,
+} from "../test/simulation/run/processes.ts";
+import type { Exhausted } from "../test/simulation/run/exhaustive.ts";
 import type { Tally } from "../test/simulation/run/tally.ts";
 
 const usage = `usage: npm run simulate -- [--schedules N] [--seed S] [--seconds T] [--processes P] [--points]
-       npm run simulate -- --trace [--seed S]     (without a seed: the golden turn)
-       npm run simulate -- --singles | --pairs    (each fault, each two crashes, of the golden turn)
-Plays N schedules of the turn engine from seed S on, each with its own faults, and checks every session at its end.`;
+       npm run simulate -- --trace [--seed S [--aim A]]   (without a seed: the golden turn)
+       npm run simulate -- --singles                      (each fault at each I/O of the golden turn)
+       npm run simulate -- --pairs [--sample N --seed S] [--seconds T]   (each two crashes of it, or some)
+Plays N schedules of the turn engine from seed S on, each with its own faults, and checks every session at its end. One of
+three goes to where the fewest processes died: the name of such a crash, which a failure prints, is what --aim takes.`;
 
 const shownFailures = 20;
 
@@ -14,6 +24,8 @@ const { values } = parseArgs({
   options: {
     schedules: { type: "string", default: "20000" },
     seed: { type: "string" },
+    aim: { type: "string" },
+    sample: { type: "string" },
     seconds: { type: "string", default: "86400" },
     processes: { type: "string", default: "2" },
     trace: { type: "boolean", default: false },
@@ -25,7 +37,7 @@ const { values } = parseArgs({
 });
 
 async function showTrace(seed: number | null): Promise<boolean> {
-  const { trace, violations } = await (seed === null ? traceOfGolden() : traceOf(seed));
+  const { trace, violations } = await (seed === null ? traceOfGolden() : traceOf(seed, values.aim ?? null));
   console.log((trace ?? []).join("\n"));
   for (const violation of violations) console.log(`VIOLATION: ${violation}`);
   return violations.length === 0;
@@ -56,17 +68,24 @@ function showTally(tally: Tally, seconds: number): boolean {
   console.log(`model calls: ${modelCalls}, of which came to nothing: ${wasted}`);
   console.log(`longest recovery: ${Math.round(worstRecoveryMs / 1000)} virtual s`);
   console.log(`violations: ${failures.length}`);
-  for (const { seed, violations } of failures.slice(0, shownFailures)) {
-    console.log(`  seed ${seed}: ${violations.join("; ")}`);
+  for (const { seed, aim, violations } of failures.slice(0, shownFailures)) {
+    console.log(`  seed ${seed}${aim ? ` --aim "${aim}"` : ""}: ${violations.join("; ")}`);
   }
   return failures.length === 0;
 }
 
+function tryPairs(processes: number): Promise<Exhausted> {
+  const sample = values.sample === undefined ? null : Number(values.sample);
+  return tryCrashPairs(processes, { sample, seed: Number(values.seed ?? "1"), seconds: Number(values.seconds) });
+}
+
 async function showExhausted(mode: "singles" | "pairs", processes: number): Promise<boolean> {
   const startedMs = performance.now();
-  const { ios, runs, worstRecoveryMs, failures } = await exhaust(mode, processes);
-  const seconds = Math.round((performance.now() - startedMs) / 1000);
-  console.log(`${mode} over the ${ios} I/Os of the golden turn: ${runs} runs in ${seconds} s`);
+  const found = await (mode === "pairs" ? tryPairs(processes) : trySingleFaults(processes));
+  const { ios, total, runs, worstRecoveryMs, failures } = found;
+  const seconds = (performance.now() - startedMs) / 1000;
+  console.log(`${mode} over the ${ios} I/Os of the golden turn: ${runs} of ${total} in ${Math.round(seconds)} s`);
+  if (runs < total) console.log(`all of them would take ${Math.round((total / runs) * (seconds / 60))} minutes`);
   console.log(`longest recovery: ${Math.round(worstRecoveryMs / 1000)} virtual s`);
   console.log(`violations: ${failures.length}`);
   for (const { at, violations } of failures.slice(0, shownFailures)) console.log(`  ${at}: ${violations.join("; ")}`);

@@ -1,11 +1,21 @@
 import { coverageOf } from "./run/coverage.ts";
-import { bundleSimulator, exhaust, recoveries, simulate, traceOf, traceOfGolden } from "./run/processes.ts";
+import {
+  bundleSimulator,
+  recoveries,
+  simulate,
+  traceOf,
+  traceOfGolden,
+  tryCrashPairs,
+  trySingleFaults,
+} from "./run/processes.ts";
 
 const processes = 2;
 const schedules = 20_000;
-const seconds = 60;
+const seconds = 55;
 /** Of the single faults, one in so many: `npm run simulate -- --singles` tries them all. */
 const singlesParts = 5;
+/** `npm run simulate -- --pairs` tries more. */
+const pairs = 60;
 /** A machine that is busy with other things plays fewer. */
 const fewestSchedules = 200;
 
@@ -14,8 +24,10 @@ describe("the turn engine, simulated", () => {
 
   test("a seed is one schedule: played again, it is the same to the last event", async () => {
     const seeds = [12, 213, 308, 1033];
-    const once = await Promise.all(seeds.map(traceOf));
-    const again = await Promise.all(seeds.map(traceOf));
+    const aim = "worker/model.end crash_after 1 7";
+    const playAll = () => Promise.all([...seeds.map((seed) => traceOf(seed)), traceOf(12, aim)]);
+    const once = await playAll();
+    const again = await playAll();
     expect(again).toEqual(once);
     expect(Math.min(...once.map(({ trace }) => trace?.length ?? 0))).toBeGreaterThan(20);
     expect(once.flatMap(({ injected }) => injected).length).toBeGreaterThan(0);
@@ -39,12 +51,19 @@ describe("the turn engine, simulated", () => {
   });
 
   test("one fault at an I/O of the golden turn leaves every session right, and at rest in time", async () => {
-    const { runs, ios, failures } = await exhaust("singles", processes, singlesParts);
+    const { runs, ios, failures } = await trySingleFaults(processes, singlesParts);
     expect(runs).toBeGreaterThan(ios);
     expect(failures).toEqual([]);
   }, 600_000);
 
-  test("20,000 schedules, or what 60 seconds hold: no violation, and every crash point was tried", async () => {
+  test("two crashes of the golden turn, a sample of all pairs", async () => {
+    const { runs, total, failures } = await tryCrashPairs(processes, { sample: pairs, seed: 1, seconds: 60 });
+    expect(runs).toBe(pairs);
+    expect(total).toBeGreaterThan(runs);
+    expect(failures).toEqual([]);
+  }, 120_000);
+
+  test("20,000 schedules, or what 55 seconds hold: no violation, and every crash point was tried", async () => {
     const tally = await simulate({ schedules, from: 1, processes, seconds });
     const { least, short } = coverageOf(tally);
     process.stderr.write(`simulation: ${tally.schedules} schedules, each crash point at least ${least} times\n`);

@@ -9,7 +9,7 @@ function messageOf({ body, usage, ...rest }: Item) {
 }
 
 function checkpointOf({ files, insertions, deletions, ...rest }: Item) {
-  const absent = { parent_commit: null, branch: null, push_error: null };
+  const absent = { parent_commit: null, branch: null, push_error: null, cause: "turn" };
   return { kind: "checkpoint", ...absent, ...rest, stat: { files, insertions, deletions } };
 }
 
@@ -52,11 +52,18 @@ export function doctorRows(items: Item[], tenant_id: string, session_id: string)
   };
 }
 
+/** The platform's own account failed: every prompt would end the same way. */
+function holdsQueue({ log }: SessionRows): boolean {
+  const end = log.findLast((row) => row.kind === "event" && row.type === "turn.ended");
+  return end?.kind === "event" && end.type === "turn.ended" && end.data.error?.code === "model_unavailable";
+}
+
 /** What the doctor finds in a session, and that nothing is left to do there. */
 export function checkSession(rows: SessionRows, now: number, complain: (text: string) => void): void {
   for (const violation of examine(rows, { now })) complain(lineOf(violation));
   const { phase, status, queue, due_at } = rows.conversation;
   if (phase !== "none" && status !== "waiting") complain(`the phase is ${phase}`);
-  if (phase === "none" && due_at !== undefined) complain(`it is due at ${due_at}, and nothing runs`);
-  if (phase === "none" && queue.length > 0) complain("prompts wait, and nothing runs");
+  const isWanted = rows.conversation.container_wanted_until !== undefined;
+  if (phase === "none" && due_at !== undefined && !isWanted) complain(`it is due at ${due_at}, and nothing runs`);
+  if (phase === "none" && queue.length > 0 && !holdsQueue(rows)) complain("prompts wait, and nothing runs");
 }

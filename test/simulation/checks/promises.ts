@@ -1,7 +1,8 @@
 import type { SessionRows } from "../../../shared/domain/doctor/rows.ts";
-import type { InterruptAnswer, SendMessageAnswer } from "../../../shared/protocol/conversation.ts";
+import type { InterruptAnswer, QueueAnswer, SendMessageAnswer } from "../../../shared/protocol/conversation.ts";
 import type { EventRow } from "../../../shared/domain/timeline/row.ts";
 import type { Client } from "../world/client.ts";
+import { checkOperations } from "./operations.ts";
 import { forgedOutput } from "../world/sandbox.ts";
 import type { World } from "../world/world.ts";
 
@@ -11,6 +12,8 @@ type Logged<T extends EventRow["type"]> = Extract<EventRow, { type: T }> & { seq
 /** Failures that the engine bears before a turn ends with an error: tries of a step, broken answers, lost containers. */
 const leastForError = 5;
 const leastForLoss = 3;
+/** The model said no for good: once is enough. */
+const refusals = ["model_rejected", "model_unavailable"];
 
 function eventsOf<T extends EventRow["type"]>({ log }: SessionRows, type: T): Logged<T>[] {
   return log.filter((row): row is Logged<T> & typeof row => row.kind === "event" && row.type === type);
@@ -18,8 +21,11 @@ function eventsOf<T extends EventRow["type"]>({ log }: SessionRows, type: T): Lo
 
 /** Few failures end no turn. */
 function checkErrors(rows: SessionRows, world: World, complain: Complain): void {
-  const faults = world.kernel.faults.injected.length;
+  const { injected } = world.kernel.faults;
+  const faults = injected.length;
+  const isRefused = injected.includes("world model_fails");
   for (const { turn_id, data } of eventsOf(rows, "turn.ended")) {
+    if (isRefused && refusals.includes(data.error?.code ?? "")) continue;
     const least = { error: leastForError, sandbox_lost: leastForLoss }[data.reason as string] ?? 0;
     if (faults < least) complain(`I5 ${turn_id} ended by ${data.reason} (${data.error?.code}) after ${faults} faults`);
   }
@@ -52,6 +58,66 @@ function checkInterrupts(rows: SessionRows, client: Client, complain: Complain):
   }
   const others = [...ended].filter(([turn, reason]) => reason === "interrupted" && !asked.has(turn));
   if (others.length > urgent) complain(`I5 nobody asked for the interrupt of ${others.map(([turn]) => turn).join()}`);
+}
+
+/** The turn that is meant is the one that ran when the request came, and not one that began meanwhile. */
+function checkTargets(rows: SessionRows, client: Client, world: World, complain: Complain): void {
+  for (const { request, action, answer } of client.done) {
+    if (action.kind !== "interrupt" || !answer) continue;
+    const { turn_id } = answer as InterruptAnswer;
+    if (!world.table.targets.of(rows.key.session_id, request).has(turn_id))
+      complain(`I5 the interrupt of another turn ended ${turn_id}`);
+  }
+}
+
+/** A turn that is completed has its answer. */
+function checkAnswers(rows: SessionRows, complain: Complain): void {
+  for (const { turn_id, seq, data } of eventsOf(rows, "turn.ended")) {
+    if (data.reason !== "completed") continue;
+    const last = rows.log.findLast(
+      (row) => row.kind === "message" && row.role === "assistant" && row.turn_id === turn_id && row.seq < seq,
+    );
+    const asks = last?.kind === "message" && last.content.some(({ type }) => type === "tool_use");
+    if (!last || asks) complain(`I5 ${turn_id} is completed, and has no answer`);
+  }
+}
+
+/** Each checkpoint goes on from the one before, and a push that was heard of is on the log once. */
+function checkCheckpoints(rows: SessionRows, world: World, complain: Complain): void {
+  const checkpoints = rows.log.filter((row) => row.kind === "checkpoint");
+  for (const [at, { number, parent_commit }] of checkpoints.entries()) {
+    const before = checkpoints[at - 1];
+    if (before && parent_commit !== before.commit) complain(`I11 checkpoint ${number} leaves out the one before it`);
+  }
+  const told = eventsOf(rows, "checkpoint.pushed").map(({ data }) => data.commit);
+  const statuses = new Map(checkpoints.map(({ commit, push_status }) => [commit, push_status]));
+  for (const { pushed, identity } of world.provider.sandboxes.values()) {
+    if (identity.session_id !== rows.key.session_id) continue;
+    for (const commit of pushed) {
+      const times = told.filter((one) => one === commit).length;
+      const isThere = statuses.has(commit);
+      if (isThere && (times !== 1 || statuses.get(commit) !== "pushed"))
+        complain(`I11 ${commit} was pushed, which the log says ${times} times, and its row is ${statuses.get(commit)}`);
+    }
+  }
+}
+
+/** Who takes a prompt back, and asks again since no answer came, is not told that it does not wait. */
+function checkCancelled(rows: SessionRows, client: Client, complain: Complain): void {
+  const cancelled = new Set(eventsOf(rows, "queue.updated").flatMap(({ data }) => data.cancelled ?? []));
+  for (const { action, turn, refused } of client.done)
+    if (action.kind === "cancel" && refused !== null && turn !== null && cancelled.has(turn))
+      complain(`I1 ${turn} was taken back, and who did it was answered ${refused}`);
+}
+
+/** Turns begin in the order that the queue was given last. */
+function checkReordered(rows: SessionRows, client: Client, complain: Complain): void {
+  const last = client.done.findLast(({ action, answer }) => action.kind === "reorder" && answer !== null);
+  if (!last) return;
+  const begun = new Map(eventsOf(rows, "turn.started").map(({ turn_id, seq }) => [turn_id ?? "", seq]));
+  const order = (last.answer as QueueAnswer).turn_ids.flatMap((turn) => begun.get(turn) ?? []);
+  if (order.some((seq, at) => seq < (order[at - 1] ?? 0)))
+    complain("I1 the queue was put in order, and begins in another");
 }
 
 /** A prompt that goes before all others does. */
@@ -89,7 +155,13 @@ export function checkPromises(rows: SessionRows, client: Client, world: World, c
   checkErrors(rows, world, complain);
   checkResults(rows, world, complain);
   checkInterrupts(rows, client, complain);
+  checkTargets(rows, client, world, complain);
+  checkAnswers(rows, complain);
+  checkCheckpoints(rows, world, complain);
+  checkCancelled(rows, client, complain);
+  checkReordered(rows, client, complain);
   checkUrgent(rows, client, complain);
   checkHeard(rows, world, complain);
+  checkOperations(rows, client, world, complain);
   for (const text of client.contradictions) complain(`I1 ${text}`);
 }

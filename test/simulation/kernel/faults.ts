@@ -23,6 +23,8 @@ export type WorldFault =
   | "double"
   | "delay"
   | "kill_sandbox"
+  /** It dies while its report of a checkpoint is under way, and so says it only once. */
+  | "kill_reporting"
   /** Nobody is told that a task ended. */
   | "untold"
   /** A sandbox stops because it had nothing to do, and a call comes just then. */
@@ -35,7 +37,11 @@ export type WorldFault =
   | "double_wake"
   | "model_refuses"
   | "model_breaks"
-  | "model_stalls";
+  | "model_stalls"
+  /** The same request can never succeed. */
+  | "model_fails"
+  /** The repository takes a commit only some time later. */
+  | "push_fails";
 
 /** How likely each is, against an I/O that fails: what is asked for rarely is weighted up. */
 const weights: Record<WorldFault, number> = {
@@ -43,6 +49,7 @@ const weights: Record<WorldFault, number> = {
   double: 1,
   delay: 1,
   kill_sandbox: 20,
+  kill_reporting: 5,
   untold: 10,
   tool_hangs: 1,
   stops_idle: 1,
@@ -52,6 +59,8 @@ const weights: Record<WorldFault, number> = {
   model_refuses: 3,
   model_breaks: 3,
   model_stalls: 2,
+  model_fails: 0.5,
+  push_fails: 10,
 };
 
 export interface FaultPlan {
@@ -228,5 +237,59 @@ export class NamedFaults extends PlannedFaults<string> {
     const visit = (this.visits.get(point) ?? 0) + 1;
     this.visits.set(point, visit);
     return `${point} ${visit}`;
+  }
+}
+
+/** A crash that a schedule is played again for: at the n-th visit of a point. */
+export interface AimedCrash {
+  point: string;
+  moment: CrashMoment;
+  visit: number;
+  /** All chance after the crash is another one: one crash can have many sequels. */
+  sequel: number;
+}
+
+/** Another plan, and one crash at the n-th visit of a point: until then everything goes as without it. */
+export class AimedFaults implements FaultPlan {
+  private readonly plan: FaultPlan;
+  private readonly crash: AimedCrash;
+  private visits = 0;
+  private crashedAt = 0;
+
+  constructor(plan: FaultPlan, crash: AimedCrash) {
+    this.plan = plan;
+    this.crash = crash;
+  }
+
+  get lastAt(): number {
+    return Math.max(this.plan.lastAt, this.crashedAt);
+  }
+
+  get injected(): string[] {
+    return this.plan.injected;
+  }
+
+  stop(): void {
+    this.plan.stop();
+    this.visits = Infinity;
+  }
+
+  skew(random: Random): number {
+    return this.plan.skew(random);
+  }
+
+  forWorld(kind: WorldFault, now: number, random: Random): boolean {
+    return this.plan.forWorld(kind, now, random);
+  }
+
+  forIo(point: string, now: number, random: Random): IoFault | null {
+    const { crash } = this;
+    if (point === crash.point && (this.visits += 1) === crash.visit) {
+      this.crashedAt = now;
+      this.injected.push(`${point} ${crash.moment}`);
+      random.stir(crash.sequel);
+      return { kind: crash.moment };
+    }
+    return this.plan.forIo(point, now, random);
   }
 }

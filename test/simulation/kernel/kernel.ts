@@ -40,11 +40,13 @@ export class Kernel {
   readonly thrown: { process: Process; error: unknown }[] = [];
   /** Failures that nobody heard. */
   readonly unheard: string[] = [];
-  /** How often each crash point was passed. */
+  /** How often each crash point was passed, while a fault could come. */
   readonly visits = new Map<string, number>();
   events = 0;
   ios = 0;
 
+  /** No fault comes any more. */
+  private isCalm = false;
   private readonly heap = new Heap<Scheduled>();
   private order = 0;
   private processes = 0;
@@ -131,6 +133,12 @@ export class Kernel {
     this.kill(process);
   }
 
+  /** From now on everything works. */
+  calm(): void {
+    this.isCalm = true;
+    this.faults.stop();
+  }
+
   /** Until nothing is left to happen, or `isOver`. */
   async run(isOver: () => boolean, mostEvents = 50_000): Promise<void> {
     for (let next = this.heap.pop(); next; next = this.heap.pop()) {
@@ -170,7 +178,7 @@ export class Kernel {
   private perform<T>(process: Process, io: Io<T>, resolve: (value: T) => void, reject: (error: Error) => void): void {
     this.ios += 1;
     const point = `${process.kind}/${io.port}`;
-    this.visits.set(point, (this.visits.get(point) ?? 0) + 1);
+    if (!this.isCalm) this.visits.set(point, (this.visits.get(point) ?? 0) + 1);
     const fault = this.faults.forIo(point, this.now, this.random);
     if (!fault) {
       this.note(io.port, process);

@@ -31,6 +31,11 @@ export class Random {
     return list[Math.floor(this.next() * list.length)] as T;
   }
 
+  /** From here on all that it draws is different. */
+  stir(by: number): void {
+    this.state = (this.state ^ Math.imul(by + 1, 0x9e3779b1)) >>> 0;
+  }
+
   /** A stream of its own, so that what one part draws does not move another. */
   fork(): Random {
     return new Random(Math.floor(this.next() * 2 ** 32));

@@ -75,6 +75,14 @@ export const callMutants: Mutant[] = [
     expect: "caught",
   },
   {
+    id: "calls-for-the-next-container",
+    file: "shared/agent/commit.ts",
+    find: "container?.epoch === epoch && isUp(",
+    replace: "container !== null && isUp(",
+    why: "a worker that stood still sends its calls to the container that came after",
+    expect: "caught",
+  },
+  {
     id: "nobody-sends-again",
     file: watchSandbox,
     find: "  if (container && unsent.length > 0) await dispatchCalls(deps, container, unsent);\n",
@@ -85,8 +93,8 @@ export const callMutants: Mutant[] = [
   {
     id: "no-deadline",
     file: fates,
-    find: "  if (call.deadline_at <= now)",
-    replace: "  if (call.deadline_at < 0)",
+    find: "  if (call.deadline_at + setupTime(container, now) <= now)",
+    replace: "  if (call.deadline_at + setupTime(container, now) < 0)",
     why: "a call without an answer is waited for for ever",
     expect: "caught",
   },

@@ -146,8 +146,8 @@ export const stepMutants: Mutant[] = [
   {
     id: "attempts-are-kept",
     file: steps,
-    find: "    attempts: 0,\n    reserved: null,",
-    replace: "    reserved: null,",
+    find: "    attempts: 0,\n    ...contextAfter",
+    replace: "    ...contextAfter",
     why: "the tries of all steps of a turn count for one",
     expect: "caught",
   },

@@ -1,7 +1,7 @@
 import type { Bias } from "../kernel/faults.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Delivery } from "../../../shared/protocol/client-frame.ts";
-import type { Action, Scenario } from "../world/scenario.ts";
+import { operationOf, type Action, type Scenario } from "../world/scenario.ts";
 
 interface Directed {
   scenario: Scenario;
@@ -233,6 +233,108 @@ const directed: readonly Direct[] = [
     scenario: sceneOf(prompts([1, "1"], [1, ""])),
     bias: { io: [{ point: "worker/model.begin", chance: 0.9, kind: "crash_before" }], world: {}, most: 7 },
   }),
+  // A person breaks off what the model refuses for good just then.
+  (random) => ({
+    scenario: sceneOf([...prompts([1, random.pick(["", "1"])], [1, ""]), interrupt(random.between(1, 400))]),
+    bias: {
+      io: [{ point: "worker/model.begin", chance: 0.6, kind: "late", fromMs: 50, toMs: 900 }],
+      world: { model_fails: 0.6 },
+      most: 3,
+    },
+  }),
+  // An interrupt that was read in one turn, and is written in the next.
+  (random) => ({
+    scenario: sceneOf([
+      ...prompts([1, random.pick(["", "1"])], [1, "1,1"], [1, "2,1"], [1, "1"]),
+      interrupt(random.between(1, 3000)),
+      interrupt(random.between(1, 3000)),
+    ]),
+    bias: {
+      io: [{ point: "client/table.get:conversation", chance: 0.4, kind: "late", fromMs: 20, toMs: 3000 }],
+      world: {},
+      most: 8,
+    },
+  }),
+  // Several look at a checkpoint that did not come in time, and the next prompt waits.
+  (random) => ({
+    scenario: sceneOf(prompts([1, random.pick(["", "1"])], [1, "1,1"], [1, "1"])),
+    bias: {
+      io: [
+        { point: "sandbox/objects.head", chance: 0.8, kind: "late", fromMs: 8000, toMs: 20_000 },
+        { point: "worker/table.get:conversation", chance: 0.3, kind: "late", fromMs: 5, toMs: 3000 },
+      ],
+      world: { double_wake: 0.7 },
+      most: 12,
+    },
+  }),
+  // The report of a container's checkpoint that comes, or is written, when another container is at work.
+  (random) => ({
+    scenario: sceneOf(prompts([1, "1"], [1, "1"], [random.between(1, 30_000), "1,1"])),
+    bias: {
+      io: [
+        { point: "sandbox/objects.head", chance: random.pick([0, 0.5]), kind: "late", fromMs: 9000, toMs: 60_000 },
+        { point: "sandbox/table.transact:checkpoint", chance: 0.6, kind: "stalled", fromMs: 9000, toMs: 60_000 },
+        { point: "sandbox/table.transact:turn.ended", chance: 0.6, kind: "stalled", fromMs: 9000, toMs: 60_000 },
+      ],
+      world: { kill_reporting: 0.7 },
+      most: 3,
+    },
+  }),
+  // A worker that stands still between its commit and its calls, while their container dies.
+  (random) => ({
+    scenario: sceneOf(prompts([1, random.pick(["1,1", "2", "1,1,1"])], [random.between(1, 9000), "1,1"])),
+    bias: {
+      io: [
+        { point: "worker/table.query:subscription", chance: 0.15, kind: "late", fromMs: 15_000, toMs: 50_000 },
+        { point: "worker/table.query:subscription", chance: 0.1, kind: "frozen", fromMs: 15_000, toMs: 50_000 },
+      ],
+      world: { kill_sandbox: 0.3 },
+      most: 5,
+    },
+  }),
+  // A commit that is pushed later, and told before its checkpoint.
+  (random) => ({
+    scenario: sceneOf(prompts([1, "1"], [random.between(1, 100), "1,1"], [random.between(1, 8000), "1"])),
+    bias: {
+      io: [
+        { point: "sandbox/objects.head", chance: 0.3, kind: "late", fromMs: 50, toMs: 9000 },
+        { point: "sandbox/table.query:gsi1:gitCheckpoint", chance: 0.2, kind: "late", fromMs: 50, toMs: 2000 },
+      ],
+      world: { push_fails: 0.9, double: 0.1, drop: 0.1, delay: 0.1 },
+      most: 7,
+    },
+  }),
+  // The queue is turned round while its turns begin.
+  (random) => ({
+    scenario: sceneOf([
+      ...prompts([1, "1"], [random.between(1, 50), "1"], [random.between(1, 50), ""], [random.between(1, 50), "1"]),
+      { kind: "reorder", afterMs: random.between(1, 900) },
+      ...(random.chance(0.5) ? [{ kind: "cancel", afterMs: random.between(1, 500) } as const] : []),
+    ]),
+    bias: {
+      io: [
+        { point: "client/sockets.post:ack", chance: 0.2, kind: "lost" },
+        { point: "client/table.get:conversation", chance: 0.3, kind: "late", fromMs: 20, toMs: 4000 },
+      ],
+      world: { double: 0.1, drop: 0.1 },
+      most: 4,
+    },
+  }),
+  // A person is asked, and their answer comes twice, or as the turn is broken off.
+  (random) => ({
+    scenario: sceneOf([
+      ...prompts(
+        [1, random.pick(["1q", "2q,1", "3q"])],
+        [random.between(1, 5000), "", random.pick(["steer", "queue"])],
+      ),
+      ...(random.chance(0.5) ? [interrupt(random.between(100, 6000))] : []),
+    ]),
+    bias: {
+      io: [{ point: "client/table.get:conversation", chance: 0.2, kind: "late", fromMs: 20, toMs: 4000 }],
+      world: { double: 0.2, kill_sandbox: 0.2 },
+      most: 4,
+    },
+  }),
   // A tool that never ends, and workers that die over one step.
   (random) => ({
     scenario: sceneOf(prompts([1, random.pick(["1", "2", "1,1,1"])])),
@@ -240,6 +342,39 @@ const directed: readonly Direct[] = [
       io: [{ point: "worker/model.begin", chance: 0.3, kind: random.pick(["crash_before", "refused"]) }],
       world: { tool_hangs: 0.4 },
       most: 3,
+    },
+  }),
+  // A person sets the files back between two turns, and says the next thing meanwhile.
+  (random) => ({
+    scenario: sceneOf([
+      ...prompts([1, random.pick(["", "1", "1"])]),
+      operationOf(random, random.between(1, 9000)),
+      { kind: "prompt", afterMs: random.between(1, 6000), content: "Prompt 3: [1]", delivery: "queue" },
+      ...(random.chance(0.5) ? [operationOf(random, random.between(1, 9000))] : []),
+    ]),
+    bias: {
+      io: [
+        { point: "client/sockets.post:ack", chance: 0.2, kind: "lost" },
+        { point: "sandbox/objects.head", chance: 0.2, kind: "late", fromMs: 50, toMs: 20_000 },
+        { point: "worker/sockets.post:checkpoint.restore", chance: 0.3, kind: "lost" },
+        { point: "client/table.get:conversation", chance: 0.1, kind: "late", fromMs: 20, toMs: 4000 },
+      ],
+      world: { kill_sandbox: 0.3, kill_reporting: 0.3, cut_link: 0.2, double: 0.1, drop: 0.05 },
+      most: 4,
+    },
+  }),
+  // Somebody wants the sandbox, and no turn does.
+  (random) => ({
+    scenario: sceneOf([{ kind: "wish", afterMs: 1 }, ...(random.chance(0.3) ? prompts([90_000, "1"]) : [])], {
+      warm: false,
+    }),
+    bias: {
+      io: [
+        { point: "worker/provider.launch", chance: 0.2, kind: "refused" },
+        { point: "worker/table.transact:container.starting", chance: 0.2, kind: "late", fromMs: 50, toMs: 4000 },
+      ],
+      world: {},
+      most: random.pick([0, 0, 2]),
     },
   }),
 ];

@@ -1,16 +1,19 @@
 import { parseArgs } from "node:util";
 import { Stage } from "../world/stage.ts";
+import { aimOf } from "./aim.ts";
 import { tryPairs, trySingles } from "./exhaustive.ts";
 import { playGolden } from "./golden.ts";
 import { makePasts } from "./past.ts";
 import { playRecovered } from "./recovered.ts";
-import { playSeed, playSeeds } from "./seeded.ts";
+import { playNamed, playSeeds } from "./seeded.ts";
 
 /** One process of a simulation: writes what it found, as JSON, to its output. */
 const { values } = parseArgs({
   options: {
     mode: { type: "string", default: "seeds" },
     from: { type: "string", default: "1" },
+    aim: { type: "string" },
+    sample: { type: "string" },
     seconds: { type: "string", default: "86400" },
     schedules: { type: "string", default: "1" },
     process: { type: "string", default: "0" },
@@ -31,7 +34,7 @@ const share = { process: Number(values.process), processes: Number(values.proces
 async function run(): Promise<unknown> {
   switch (values.mode) {
     case "trace":
-      return playSeed(stage, pasts, from, true);
+      return playNamed(stage, pasts, { seed: from, aim: values.aim ? aimOf(values.aim) : null }, true);
     case "golden":
       return (await playGolden(stage, pasts, new Map(), true)).played;
     case "recovered":
@@ -39,7 +42,11 @@ async function run(): Promise<unknown> {
     case "singles":
       return trySingles(stage, pasts, share);
     case "pairs":
-      return tryPairs(stage, pasts, share);
+      return tryPairs(stage, pasts, share, {
+        sample: values.sample === undefined ? null : Number(values.sample),
+        seed: from,
+        seconds: Number(values.seconds),
+      });
     default:
       return playSeeds(stage, pasts, {
         from,

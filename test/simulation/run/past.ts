@@ -4,7 +4,7 @@ import { ApprovalPolicy } from "../../../shared/protocol/approval.ts";
 import { noFaults } from "../kernel/faults.ts";
 import { Random } from "../kernel/random.ts";
 import type { Item } from "../table/expressions.ts";
-import { Sandbox } from "../world/sandbox.ts";
+import { emptyTree, manifestBytes, Sandbox } from "../world/sandbox.ts";
 import { rowsOf } from "../world/rows.ts";
 import type { Stage } from "../world/stage.ts";
 import { World, type Cast } from "../world/world.ts";
@@ -74,9 +74,16 @@ export function restore(pasts: Pasts, world: World): void {
     const isFirst = session === sessions[0];
     for (const item of JSON.parse(text) as Record<string, unknown>[]) {
       world.table.rows.store(isFirst || item["__edb_e__"] !== "usageCounter" ? item : doubled(item));
+      if (item["__edb_e__"] === "gitCheckpoint") keepManifest(world, item);
     }
   }
   if (world.scenario.warm) for (const session of sessions) resume(world, session);
+}
+
+function keepManifest({ objects }: World, { manifest_key, commit, tree, parent_manifest_key }: Item): void {
+  objects.stored.set(String(manifest_key), manifestBytes(String(commit), String(tree)));
+  if (typeof parent_manifest_key === "string")
+    objects.stored.set(parent_manifest_key, manifestBytes(emptyTree, emptyTree));
 }
 
 /** What two sessions of one tenant count together. */

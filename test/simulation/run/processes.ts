@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { build, type Plugin } from "esbuild";
 import { resolve } from "node:path";
 import type { Exhausted } from "./exhaustive.ts";
+import { leanElectroDb } from "./lean-electrodb.ts";
 import { merge, type Tally } from "./tally.ts";
 import type { RecoveredRun } from "./recovered.ts";
 import type { Played } from "./schedule.ts";
@@ -19,7 +20,7 @@ export async function bundleSimulator(
   await build({
     entryPoints: [resolve(root, entry)],
     outfile,
-    plugins,
+    plugins: [leanElectroDb, ...plugins],
     bundle: true,
     platform: "node",
     format: "esm",
@@ -67,19 +68,36 @@ export async function simulate({ schedules, from, processes, seconds }: Simulati
   return merge(tallies as Tally[]);
 }
 
-/** Every single fault of the golden turn, or every pair of crashes; one of so many parts of them. */
-export async function exhaust(mode: "singles" | "pairs", processes: number, of = 1): Promise<Exhausted> {
-  const parts = (await inShares(processes, ["--mode", mode], of)) as Exhausted[];
+/** Every single fault of the golden turn, or one of so many parts of them. */
+export async function trySingleFaults(processes: number, of = 1): Promise<Exhausted> {
+  return together(await inShares(processes, ["--mode", "singles"], of));
+}
+
+/** So many pairs of crashes of the golden turn, drawn by the seed; null: all. None begins after so many seconds. */
+interface Pairs {
+  sample: number | null;
+  seed: number;
+  seconds: number;
+}
+
+export async function tryCrashPairs(processes: number, { sample, seed, seconds }: Pairs): Promise<Exhausted> {
+  const drawn = sample === null ? [] : ["--sample", String(sample), "--from", String(seed)];
+  return together(await inShares(processes, ["--mode", "pairs", "--seconds", String(seconds), ...drawn]));
+}
+
+function together(found: unknown[]): Exhausted {
+  const parts = found as Exhausted[];
   return {
     ios: parts[0]?.ios ?? 0,
+    total: parts[0]?.total ?? 0,
     runs: parts.reduce((sum, { runs }) => sum + runs, 0),
     worstRecoveryMs: Math.max(...parts.map(({ worstRecoveryMs }) => worstRecoveryMs)),
     failures: parts.flatMap(({ failures }) => failures),
   };
 }
 
-export async function traceOf(seed: number): Promise<Played> {
-  return (await run(["--mode", "trace", "--from", String(seed)])) as Played;
+export async function traceOf(seed: number, aim: string | null = null): Promise<Played> {
+  return (await run(["--mode", "trace", "--from", String(seed), ...(aim ? ["--aim", aim] : [])])) as Played;
 }
 
 /** The golden turn as it goes without a fault. */

@@ -57,6 +57,7 @@ const recovered: readonly Recovered[] = [
   },
   {
     was: "one throttled read of its hello stopped a healthy sandbox",
+    prompts: ["1"],
     warm: false,
     withinMs: 30_000,
     faults: { "sandbox/table.get:conversation 1": refused },

@@ -48,7 +48,7 @@ async function settle(world: World, complain: Complain): Promise<number> {
   const recoveryMs = Math.max(0, kernel.now - from);
   if (!world.isAtRest) complain("I5 it never came to rest");
   else if (recoveryMs > recoveryBoundMs) complain(`I5 it took ${Math.round(recoveryMs / 1000)} s to come to rest`);
-  kernel.faults.stop();
+  kernel.calm();
   const watching = clients.filter(({ watches }) => watches);
   for (const client of watching) client.catchUp();
   if (watching.length > 0) await kernel.run(() => watching.every(({ isCaughtUp }) => isCaughtUp) || kernel.now > until);

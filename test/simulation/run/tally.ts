@@ -11,7 +11,7 @@ export interface Tally {
   visits: Record<string, number>;
   /** `<point> <kind>`: how often it was injected. */
   injected: Record<string, number>;
-  failures: { seed: number; violations: string[] }[];
+  failures: { seed: number; aim: string | null; violations: string[] }[];
 }
 
 export function emptyTally(): Tally {
@@ -22,7 +22,7 @@ function add(into: Record<string, number>, from: Iterable<[string, number]>): vo
   for (const [name, count] of from) into[name] = (into[name] ?? 0) + count;
 }
 
-export function count(tally: Tally, seed: number, played: Played): void {
+export function count(tally: Tally, seed: number, played: Played, aim: string | null): void {
   tally.schedules += 1;
   tally.ios += played.ios;
   tally.modelCalls += played.modelCalls;
@@ -30,7 +30,7 @@ export function count(tally: Tally, seed: number, played: Played): void {
   tally.worstRecoveryMs = Math.max(tally.worstRecoveryMs, played.recoveryMs);
   add(tally.visits, played.visits);
   for (const name of played.injected) add(tally.injected, [[name, 1]]);
-  if (played.violations.length > 0) tally.failures.push({ seed, violations: played.violations });
+  if (played.violations.length > 0) tally.failures.push({ seed, aim, violations: played.violations });
 }
 
 export function merge(tallies: Tally[]): Tally {

@@ -23,6 +23,8 @@ const maxActions = 100;
  * fit a minute. A test sends what the engine sent here to the embedded tables too, and compares every answer.
  */
 export class MemoryTable {
+  /** Rises with every write. */
+  version = 0;
   private readonly partitions = new Map<string, Map<string, Item>>();
 
   send(name: string, input: unknown): unknown {
@@ -55,6 +57,7 @@ export class MemoryTable {
   }
 
   store(item: Item): void {
+    this.version += 1;
     const pk = String(item[partitionKey]);
     const partition = this.partitions.get(pk) ?? new Map<string, Item>();
     this.partitions.set(pk, partition);
@@ -66,6 +69,7 @@ export class MemoryTable {
   }
 
   private remove(key: Item): void {
+    this.version += 1;
     this.partitions.get(String(key[partitionKey]))?.delete(String(key[sortKey]));
   }
 

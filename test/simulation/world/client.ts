@@ -2,7 +2,8 @@ import { meaningOf } from "../../../shared/errors.ts";
 import type { Ack, ClientFrame } from "../../../shared/protocol/client-frame.ts";
 import type { SendMessageAnswer } from "../../../shared/protocol/conversation.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Action, Script } from "./scenario.ts";
+import type { Asked } from "./rows.ts";
+import { isBeside, type Action, type Script } from "./scenario.ts";
 import type { Peer, Wire } from "./wire.ts";
 
 const resendAfterMs = 4000;
@@ -10,6 +11,9 @@ const decideEveryMs = 3000;
 
 /** What became of one action. */
 export interface Done {
+  request: string;
+  /** The turn that it names. */
+  turn: string | null;
   action: Action;
   answer: Record<string, unknown> | null;
   /** The code of an error that no repetition mends. */
@@ -21,7 +25,13 @@ export interface ClientWorld {
   wire: Wire;
   receive(session: string, connectionId: string, frame: ClientFrame): void;
   /** What somebody has to decide on now. */
-  open(session: string): string[];
+  open(session: string): Asked[];
+  /** The turns that wait. */
+  waiting(session: string): string[];
+  /** The numbers of the checkpoints that are there. */
+  checkpoints(session: string): number[];
+  /** Somebody wants its sandbox. */
+  want(session: string, done: (error: unknown) => void): void;
 }
 
 interface Started {
@@ -31,6 +41,8 @@ interface Started {
 }
 
 type Pending = { action: Action; frame: ClientFrame };
+/** A request that began something is not asked once more for what came of it. */
+const finalForOperations: readonly string[] = ["sandbox_unavailable"];
 
 /** A person: does one thing after the other, and says each again, with the same id, until it is answered. */
 export class Client implements Peer {
@@ -59,6 +71,8 @@ export class Client implements Peer {
   private readonly total: number;
   private next = 0;
   private pending: Pending | null = null;
+  /** They do not hold up what follows. */
+  private readonly beside = new Set<Pending>();
 
   constructor(world: ClientWorld, session: string, script: Script) {
     this.world = world;
@@ -103,34 +117,59 @@ export class Client implements Peer {
   private decide(): void {
     const { kernel, wire } = this.world;
     kernel.after(kernel.random.between(100, decideEveryMs), () => this.decide());
-    const [approval_id] = this.world.open(this.session);
-    if (approval_id === undefined) return;
-    const decision = kernel.random.chance(0.7) ? ("approve" as const) : ("deny" as const);
+    const [asked] = this.world.open(this.session);
+    if (!asked) return;
+    const { approval_id, isQuestion } = asked;
+    const assent = isQuestion ? ("answer" as const) : ("approve" as const);
+    const decision = kernel.random.chance(0.7) ? assent : ("deny" as const);
+    const said = decision === "answer" ? { answer: `For ${approval_id}` } : {};
     const request_id = `${approval_id} ${decision}`;
     this.finishedAt = kernel.now;
     kernel.note(`client decides: ${decision} ${approval_id}`);
-    const frame = { type: "approval.resolve", request_id, session_id: this.session, approval_id, decision } as const;
+    const ofSession = { request_id, session_id: this.session } as const;
+    const frame = { type: "approval.resolve", ...ofSession, approval_id, decision, ...said } as const;
     wire.carry(() => this.world.receive(this.session, this.connectionId, frame));
   }
 
   private noteAnswer(request: string, answer: string): void {
-    if (!request.startsWith("request-")) return;
+    if (!request.startsWith("request-") || this.mayDiffer(request)) return;
     const known = this.answered.get(request) ?? answer;
     this.answered.set(request, known);
     if (known !== answer) this.contradictions.push(`${request} was answered ${known} and ${answer}`);
+  }
+
+  /** What came of an operation is known later than that it began. */
+  private mayDiffer(request: string): boolean {
+    const action = this.actions[Number(request.slice("request-".length))];
+    return action !== undefined && isBeside(action);
   }
 
   private goOn(): void {
     const action = this.actions[this.next];
     if (!action) return;
     this.world.kernel.after(action.afterMs, () => {
-      this.pending = { action, frame: this.frameOf(action, `request-${this.next}`) };
+      const request = `request-${this.next}`;
       this.next += 1;
-      this.send(this.pending);
+      if (action.kind === "wish") return this.wish(action, request);
+      const pending = { action, frame: this.frameOf(action, request) };
+      if (isBeside(action)) this.beside.add(pending);
+      else this.pending = pending;
+      this.send(pending);
+      if (isBeside(action)) this.goOn();
     });
   }
 
-  private frameOf(action: Action, request_id: string): ClientFrame {
+  private wish(action: Action, request: string): void {
+    this.world.kernel.note("client wants the sandbox");
+    this.world.want(this.session, (error) => {
+      this.finishedAt = this.world.kernel.now;
+      const answer = error ? null : {};
+      this.done.push({ request, turn: null, action, answer, refused: error instanceof Error ? error.message : null });
+    });
+    this.goOn();
+  }
+
+  private frameOf(action: Exclude<Action, { kind: "wish" }>, request_id: string): ClientFrame {
     const session_id = this.session;
     switch (action.kind) {
       case "prompt": {
@@ -144,11 +183,21 @@ export class Client implements Peer {
         const turn_id = String((last?.answer as SendMessageAnswer | undefined)?.turn_id);
         return { type: "queue.cancel", request_id, session_id, turn_id };
       }
+      case "reorder": {
+        const turn_ids = this.world.waiting(session_id).toReversed();
+        return { type: "queue.reorder", request_id, session_id, turn_ids };
+      }
+      case "restore": {
+        const checkpoint = this.world.kernel.random.pick([0, ...this.world.checkpoints(session_id)]);
+        return { type: "checkpoint.restore", request_id, session_id, checkpoint, what: action.what, dry_run: false };
+      }
+      case "checkpoint":
+        return { type: "checkpoint.create", request_id, session_id };
     }
   }
 
   private send(pending: Pending): void {
-    if (this.pending !== pending) return;
+    if (this.pending !== pending && !this.beside.has(pending)) return;
     const { kernel, wire } = this.world;
     kernel.note(`client sends ${pending.frame.type} ${"content" in pending.frame ? pending.frame.content : ""}`);
     wire.carry(() => this.world.receive(this.session, this.connectionId, pending.frame));
@@ -164,15 +213,20 @@ export class Client implements Peer {
 
   private acknowledge(ack: Ack): void {
     if ("result" in ack && ack.request_id !== null) this.noteAnswer(ack.request_id, plainOf(ack.result));
-    const { pending } = this;
-    if (!pending || ack.request_id !== pending.frame.request_id) return;
+    const all = [...this.beside, ...(this.pending ? [this.pending] : [])];
+    const pending = all.find(({ frame }) => frame.request_id === ack.request_id);
+    if (!pending) return;
     const error = "error" in ack ? ack.error : null;
-    if (error && meaningOf(error.code).retryable) return;
-    this.pending = null;
+    const isFinal = isBeside(pending.action) && finalForOperations.includes(error?.code ?? "");
+    if (error && meaningOf(error.code).retryable && !isFinal) return;
+    if (!this.beside.delete(pending)) this.pending = null;
     this.finishedAt = this.world.kernel.now;
     const answer = "result" in ack ? ack.result : null;
-    this.done.push({ action: pending.action, answer, refused: error?.code ?? null });
-    this.goOn();
+    const { frame } = pending;
+    const request = frame.request_id ?? "";
+    const turn = "turn_id" in frame ? (frame.turn_id ?? null) : null;
+    this.done.push({ request, turn, action: pending.action, answer, refused: error?.code ?? null });
+    if (!isBeside(pending.action)) this.goOn();
   }
 }
 

@@ -22,8 +22,11 @@ export interface ModelCall {
   worker: Process;
 }
 
-/** What a prompt asks of the model: `[2,0,1a]` is two calls, a pause, a call that a person decides on, the answer. */
-const planPattern = /\[([\da,]*)\]/;
+/**
+ * What a prompt asks of the model: `[2,0,1a]` is two calls, a pause, a call that a person decides on, the answer; `1q` is a
+ * question to a person.
+ */
+const planPattern = /\[([\daq,]*)\]/;
 
 interface Block {
   type: string;
@@ -72,6 +75,10 @@ export class SimulatedModel implements Model {
     if (kernel.faults.forWorld("model_refuses", kernel.now, kernel.random)) {
       kernel.note("*** the model is overloaded", kernel.current);
       throw new ModelFailure("overloaded", "overloaded", { retryAfterMs: random.int(500, 15_000) });
+    }
+    if (kernel.faults.forWorld("model_fails", kernel.now, kernel.random)) {
+      kernel.note("*** the model refuses for good", kernel.current);
+      throw new ModelFailure(random.pick(["rejected", "rejected", "payment"] as const), "refused");
     }
     const call = this.count(request);
     const usage = usageOf(call);
@@ -134,6 +141,10 @@ export class SimulatedModel implements Model {
     const blocks: ContentBlock[] = [{ type: "text", text }];
     for (let call = 0; call < calls; call += 1) {
       const id = `toolu_${(this.toolIds += 1)}`;
+      if (call === 0 && step?.endsWith("q")) {
+        blocks.push({ type: "tool_use", id, name: "ask_user", input: { question: `Which one, ${id}?` } });
+        continue;
+      }
       const asks = call === 0 && step?.endsWith("a");
       blocks.push({ type: "tool_use", id, name: "bash", input: { command: `${asks ? "ask" : "do"} ${id}` } });
     }

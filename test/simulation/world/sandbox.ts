@@ -1,4 +1,5 @@
 import { Outbox } from "../../../containers/sandbox/src/supervisor/platform/outbox.ts";
+import { isOperationId } from "../../../shared/domain/checkpoint/operation.decisions.ts";
 import { objectKey } from "../../../shared/domain/timeline/timeline.ts";
 import type { SandboxCommand, SandboxFrame } from "../../../shared/protocol/sandbox-frame.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -13,6 +14,9 @@ const lookMs = 1000;
 const silenceMs = 35_000;
 const welcomeWithinMs = 10_000;
 export const forgedOutput = "made up";
+export const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+const noPush = { status: "none", branch: null, error: null } as const;
+const pendingPush = { status: "pending", branch: null, error: "not now" } as const;
 const fencedCodes = ["unauthenticated", "forbidden", "token_expired", "conflict"];
 
 export interface SandboxIdentity {
@@ -42,6 +46,8 @@ export class Sandbox implements Peer {
   readonly starts = new Map<string, number>();
   /** What it was told that it counts: the outputs by their calls. */
   readonly accepted = new Map<string, string>();
+  /** The commits that it was told are known to be pushed. */
+  readonly pushed = new Set<string>();
   alive = true;
 
   private readonly world: SandboxWorld;
@@ -58,7 +64,11 @@ export class Sandbox implements Peer {
   private heardAt = 0;
   private beatAt = 0;
   private commit: string | null = null;
+  /** Of the commit that is checked out. */
+  private tree: string | null = null;
   private isDirty = true;
+  /** What an operation came to; null while it is under way. */
+  private readonly operated = new Map<string, Outgoing | null>();
 
   constructor(world: SandboxWorld, identity: SandboxIdentity) {
     this.world = world;
@@ -73,7 +83,7 @@ export class Sandbox implements Peer {
   /** It runs from before, linked, with this commit checked out. */
   resume(commit: string | null): string {
     this.isWelcome = this.isReady = true;
-    this.commit = commit;
+    this.checkOut(commit);
     this.isDirty = false;
     this.open();
     this.look();
@@ -115,8 +125,16 @@ export class Sandbox implements Peer {
         return this.cancelTool(command.call_id);
       case "checkpoint.take":
         return this.world.kernel.after(this.world.kernel.random.between(20, 500), () => this.checkpoint(command));
+      case "checkpoint.restore":
+        return this.world.kernel.after(this.world.kernel.random.between(20, 500), () => this.restore(command));
       case "stop":
         return this.die(`stops: ${command.reason}`);
+      case "adopt":
+      case "configure":
+      case "terminal.input":
+      case "terminal.resize":
+      case "terminal.close":
+        return;
     }
   }
 
@@ -171,11 +189,16 @@ export class Sandbox implements Peer {
     });
   }
 
-  private sendDurable(frame: Outgoing): void {
+  private sendDurable(frame: Outgoing, whenTaken?: (error: string | null) => void): void {
     const sent = this.named(frame);
     this.reported.set(sent.frame_id, frame);
-    this.outbox.add(sent);
+    this.outbox.add(sent, ({ error }) => whenTaken?.(error?.message ?? null));
     this.sendDue();
+  }
+
+  private checkOut(commit: string | null): void {
+    this.commit = commit;
+    this.tree = commit === null ? null : treeOf(this.world.stored, commit);
   }
 
   private sendDue(): void {
@@ -188,7 +211,7 @@ export class Sandbox implements Peer {
     this.outbox.forgetSent();
     if (!this.isReady) {
       this.isReady = true;
-      this.commit = source.commit;
+      this.checkOut(source.commit);
       this.sendDurable({ type: "sandbox.ready", restored_commit: source.commit, base_commit: null });
     }
     this.sendDue();
@@ -199,6 +222,7 @@ export class Sandbox implements Peer {
     if (isFenced) return this.die("was replaced");
     const frame = this.reported.get(ack.frame_id);
     if (!ack.error && frame?.type === "sandbox.tool_completed") this.accepted.set(frame.call_id, frame.output);
+    if (!ack.error && frame?.type === "sandbox.checkpoint_pushed") this.pushed.add(frame.commit);
     this.outbox.acknowledge(ack.frame_id, ack);
   }
 
@@ -260,22 +284,100 @@ export class Sandbox implements Peer {
   }
 
   private checkpoint({ turn_id, message }: Command<"checkpoint.take">): void {
-    if (!this.alive) return;
+    if (!this.alive || this.isOperated(turn_id)) return;
     const taken = this.isDirty ? this.pack(message) : null;
     this.isDirty = false;
-    const push = { status: "none" as const, branch: null, error: null };
-    this.sendDurable({ type: "sandbox.checkpoint_taken", turn_id, checkpoint: taken, push, error: null });
+    const { kernel } = this.world;
+    const isPending = taken !== null && kernel.faults.forWorld("push_fails", kernel.now, kernel.random);
+    const push = isPending ? pendingPush : noPush;
+    this.report({ type: "sandbox.checkpoint_taken", turn_id, checkpoint: taken, push, error: null });
+    if (isPending) this.pushLater(taken.commit);
+    if (taken !== null && kernel.faults.forWorld("kill_reporting", kernel.now, kernel.random))
+      kernel.after(kernel.random.between(15, 4000), () => this.die("is killed"));
   }
 
-  private pack(message: string) {
+  /** A person asked for it, and asks again: it is done once. */
+  private isOperated(id: string): boolean {
+    if (!isOperationId(id)) return false;
+    const answer = this.operated.get(id);
+    if (answer) this.sendDurable(answer);
+    if (answer === undefined) this.operated.set(id, null);
+    return answer !== undefined;
+  }
+
+  private report(frame: Extract<Outgoing, { type: "sandbox.checkpoint_taken" }>): void {
+    if (this.operated.has(frame.turn_id)) this.operated.set(frame.turn_id, frame);
+    this.sendDurable(frame);
+  }
+
+  /** What is not saved yet is on the log before any file changes. */
+  private restore(command: Command<"checkpoint.restore">): void {
+    const { operation_id: turn_id, before_message } = command;
+    if (!this.alive || this.isOperated(turn_id)) return;
+    const { kernel } = this.world;
+    this.note(`restores ${turn_id}`);
+    if (kernel.faults.forWorld("kill_sandbox", kernel.now, kernel.random)) return this.die("is killed");
+    if (kernel.faults.forWorld("cut_link", kernel.now, kernel.random)) this.cutLink();
+    if (!this.isDirty) return this.become(command);
+    this.isDirty = false;
+    const checkpoint = this.pack(before_message);
+    const before = { type: "sandbox.checkpoint_taken", turn_id, checkpoint, push: noPush, cause: "before" } as const;
+    this.sendDurable({ ...before, error: null }, (error) => {
+      if (error === null) return kernel.after(kernel.random.between(5, 300), () => this.become(command));
+      this.operated.delete(turn_id);
+      const failed = { type: "sandbox.checkpoint_taken", turn_id, checkpoint: null, push: noPush, error } as const;
+      this.sendDurable({ ...failed, cause: "restore" });
+    });
+  }
+
+  private become({ operation_id: turn_id, tree, message }: Command<"checkpoint.restore">): void {
+    if (!this.alive) return;
+    const { kernel } = this.world;
+    const checkpoint = this.tree === tree ? null : this.pack(message, tree);
+    const cause = "restore" as const;
+    this.report({ type: "sandbox.checkpoint_taken", turn_id, checkpoint, push: noPush, error: null, cause });
+    if (checkpoint !== null && kernel.faults.forWorld("kill_reporting", kernel.now, kernel.random))
+      kernel.after(kernel.random.between(15, 4000), () => this.die("is killed"));
+  }
+
+  private pushLater(commit: string): void {
+    const { kernel } = this.world;
+    this.note(`*** the push of ${commit} waits`);
+    const told = { type: "sandbox.checkpoint_pushed", commit, branch: "main" } as const;
+    kernel.after(kernel.random.between(1, kernel.random.chance(0.5) ? 100 : 20_000), () => {
+      if (this.alive) this.sendDurable(told);
+    });
+  }
+
+  private pack(message: string, tree?: string) {
     const { tenant_id, session_id } = this.identity;
     const parent_commit = this.commit;
     const commit = (this.commit = this.world.ids.commit());
-    const pack_key = objectKey({ tenant_id, session_id }, "packs", commit);
-    const manifest_key = objectKey({ tenant_id, session_id }, "manifests", commit);
-    for (const key of [pack_key, manifest_key]) this.world.stored.set(key, Buffer.from("x"));
+    this.tree = tree ?? commit;
+    const key = { tenant_id, session_id };
+    const pack_key = objectKey(key, "packs", commit);
+    const manifest_key = objectKey(key, "manifests", commit);
+    this.world.stored.set(pack_key, Buffer.from("x"));
+    this.world.stored.set(manifest_key, manifestBytes(commit, this.tree));
     const stat = { files: 1, insertions: 1, deletions: 0 };
-    const made = { commit, parent_commit, tree: commit, message, stat, pack_key, pack_bytes: 1, manifest_key };
-    return { ...made, pack_is_complete: parent_commit === null };
+    const made = { commit, parent_commit, tree: this.tree, message, stat, pack_key, pack_bytes: 1, manifest_key };
+    if (parent_commit !== null) return { ...made, pack_is_complete: false };
+    const parent_manifest_key = objectKey(key, "manifests", "beginning");
+    this.world.stored.set(parent_manifest_key, manifestBytes(emptyTree, emptyTree));
+    return { ...made, pack_is_complete: true, parent_manifest_key };
   }
+}
+
+/** A checkpoint's list of files, of which the simulation has none. */
+export function manifestBytes(commit: string, tree: string): Uint8Array {
+  return Buffer.from(JSON.stringify({ version: 1, commit, tree, files: [] }));
+}
+
+function treeOf(stored: ReadonlyMap<string, Uint8Array>, commit: string): string | null {
+  for (const [key, bytes] of stored) {
+    if (!key.includes("/manifests/")) continue;
+    const manifest = JSON.parse(Buffer.from(bytes).toString()) as { commit: string; tree: string };
+    if (manifest.commit === commit) return manifest.tree;
+  }
+  return null;
 }

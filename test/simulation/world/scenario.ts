@@ -1,11 +1,23 @@
 import type { Delivery } from "../../../shared/protocol/client-frame.ts";
+import { RestoreWhat } from "../../../shared/protocol/server-event.ts";
 import type { Random } from "../kernel/random.ts";
 
 export type Action =
   | { kind: "prompt"; afterMs: number; content: string; delivery: Delivery }
   | { kind: "interrupt"; afterMs: number }
   /** Takes the prompt that was sent last out of the queue. */
-  | { kind: "cancel"; afterMs: number };
+  | { kind: "cancel"; afterMs: number }
+  /** Turns the queue round. */
+  | { kind: "reorder"; afterMs: number }
+  /** Goes back to one of the checkpoints that are there, or to the beginning. */
+  | { kind: "restore"; afterMs: number; what: RestoreWhat }
+  /** A checkpoint on demand. */
+  | { kind: "checkpoint"; afterMs: number }
+  /** Somebody wants the sandbox, and no turn. */
+  | { kind: "wish"; afterMs: number };
+
+/** What a person does between two turns: the next thing is done without waiting for it. */
+export const isBeside = ({ kind }: Action) => kind === "restore" || kind === "checkpoint" || kind === "wish";
 
 /** What one person does with one session: each action follows some time after the one before. */
 export interface Script {
@@ -29,7 +41,9 @@ export interface Scenario {
 
 function planOf(random: Random): string {
   const steps = random.pick([0, 0, 1, 1, 1, 2]);
-  const parts = Array.from({ length: steps }, () => random.pick(["0", "1", "1", "1", "1a", "2", "2a", "3"]));
+  const parts = Array.from({ length: steps }, () =>
+    random.pick(["0", "1", "1", "1", "1a", "1q", "2", "2a", "2q", "3"]),
+  );
   return `[${parts.join(",")}]`;
 }
 
@@ -41,12 +55,28 @@ function promptOf(random: Random, number: number, afterMs: number): Action {
 /** Mostly while something runs. */
 const pause = (random: Random) => (random.chance(0.7) ? random.between(1, 800) : random.between(800, 20_000));
 
+export function operationOf(random: Random, afterMs: number): Action {
+  const kind = random.pick(["restore", "restore", "restore", "checkpoint", "wish"] as const);
+  return kind === "restore" ? { kind, afterMs, what: random.pick(RestoreWhat.options) } : { kind, afterMs };
+}
+
+/** One or two of them, and now and then a prompt that comes meanwhile. */
+function operationsOf(random: Random, number: number): Action[] {
+  const all = [operationOf(random, pause(random))];
+  if (random.chance(0.4)) all.push(promptOf(random, number + 1, random.between(1, 1500)));
+  if (random.chance(0.3)) all.push(operationOf(random, pause(random)));
+  return all;
+}
+
 function scriptOf(random: Random): Script {
   const actions: Action[] = [promptOf(random, 1, random.between(0, 50))];
   if (random.chance(0.25)) actions.push({ kind: "interrupt", afterMs: pause(random) });
   if (random.chance(0.35)) actions.push(promptOf(random, 2, pause(random)));
   if (actions.length > 1 && random.chance(0.3)) actions.push({ kind: "cancel", afterMs: pause(random) });
-  return { actions, watches: random.chance(0.15), decides: random.chance(0.9) };
+  if (actions.length > 1 && random.chance(0.1)) actions.push({ kind: "reorder", afterMs: pause(random) });
+  const decides = random.chance(0.9);
+  if (decides && random.chance(0.2)) actions.push(...operationsOf(random, actions.length));
+  return { actions, watches: random.chance(0.15), decides };
 }
 
 export function randomScenario(random: Random): Scenario {

@@ -4,6 +4,7 @@ import { Claims } from "./claims.ts";
 import { isWrite, labelOf, writtenKeys } from "../table/label.ts";
 import { MemoryTable } from "../table/memory-table.ts";
 import { named } from "../table/requests.ts";
+import { Targets } from "./targets.ts";
 
 function errorOf(name: string, input: unknown, kind: "refused" | "lost", chance: number): Error {
   if (kind === "lost") return named("TimeoutError", "The reply did not come");
@@ -20,6 +21,7 @@ export class SimulatedTable {
   /** Writes on rows of another session than the process's own. */
   readonly trespasses: string[] = [];
   readonly claims = new Claims();
+  readonly targets = new Targets();
   /** For the contract of the memory table. */
   recorder: ((name: string, input: unknown, answer: () => unknown) => unknown) | null = null;
 
@@ -52,6 +54,8 @@ export class SimulatedTable {
     const send = () => this.rows.send(name, input);
     const answer = this.recorder ? this.recorder(name, input, send) : send();
     this.claims.note(name, input, process, this.kernel.now);
+    if (name === "GetCommand" && labelOf(name, input) === "table.get:conversation")
+      this.targets.note(process, (answer as { Item?: Record<string, unknown> }).Item);
     return answer;
   }
 

@@ -2,6 +2,7 @@ import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { SandboxFrameDeps } from "../../../functions/websocket/sandbox-frames.ts";
 import type { ClientFrameDeps } from "../../../functions/websocket/client-frames.ts";
 import type { StepDeps } from "../../../shared/agent/step-deps.ts";
+import { fakeDoor } from "../../support/fakes.ts";
 import { plansOf } from "../../../shared/config/plans.ts";
 import type { Table } from "../../../shared/data/service.ts";
 import type { SweepDeps } from "../../../shared/domain/turn/sweep.ts";
@@ -83,8 +84,9 @@ function depsOf(world: () => World): StageDeps {
       stop: (taskId) => world().provider.stop(taskId),
       describe: async () => "running",
     },
+    door: fakeDoor(),
     model: { stream: (request, signal) => world().model.stream(request, signal) },
-    gitHosts: { mintPush: async () => ({ username: "sandbox", password: "push" }) },
+    gitHosts: { mintPush: async () => ({ username: "sandbox", password: "push" }), mintRead: async () => null },
     jobs: { send: async () => undefined },
     sandboxTokens: {
       mint: async () => ({ token: "token", expiresInSeconds: 900 }),
@@ -103,5 +105,7 @@ function depsOf(world: () => World): StageDeps {
     },
     price: (usage) => usage.input_tokens * 2 + usage.output_tokens * 10,
     bootSecret: async (sessionId, epoch) => `boot-${sessionId}-${epoch}`,
+    secretBox: { seal: async (text) => text, open: async (sealed) => sealed },
+    defaultNetwork: "open",
   };
 }

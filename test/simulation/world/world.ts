@@ -2,6 +2,7 @@ import { clientLink } from "../../../functions/websocket/client-frames.ts";
 import { sandboxLink } from "../../../functions/websocket/sandbox-frames.ts";
 import { lookAtSession } from "../../../shared/agent/look.ts";
 import type { Connection } from "../../../shared/domain/connection/connection.ts";
+import { wantContainer } from "../../../shared/domain/container/want.ts";
 import { noticeTaskState } from "../../../shared/domain/container/task-state.ts";
 import { sweep } from "../../../shared/domain/turn/sweep.ts";
 import type { ClientFrame } from "../../../shared/protocol/client-frame.ts";
@@ -16,7 +17,7 @@ import { SimulatedModel } from "./model.ts";
 import { SimulatedObjects } from "./objects.ts";
 import { SimulatedProvider } from "./provider.ts";
 import { SimulatedQueue } from "./queue.ts";
-import { conversationsOf, openApprovals } from "./rows.ts";
+import { checkpointsOf, conversationsOf, openApprovals, waitingTurns } from "./rows.ts";
 import { Sandbox, type SandboxIdentity, type SandboxWorld } from "./sandbox.ts";
 import type { Scenario } from "./scenario.ts";
 import { serve } from "./serve.ts";
@@ -54,6 +55,7 @@ export class World {
   sweeps = 0;
 
   private readonly deps: StageDeps;
+  private seenAtRest = { version: -1, rests: false };
 
   constructor(deps: StageDeps, random: Random, cast: Cast, scenario: Scenario, faults: FaultPlan, traced: boolean) {
     this.deps = deps;
@@ -91,7 +93,11 @@ export class World {
       const session = cast.sessions[index] as string;
       const receive = (of: string, link: string, frame: ClientFrame) => this.receiveFromClient(of, link, frame);
       const open = (of: string) => openApprovals(this.table.rows, of);
-      this.clients.push(new Client({ kernel, wire: this.wire, receive, open }, session, script));
+      const waiting = (of: string) => waitingTurns(this.table.rows, of);
+      const checkpoints = (of: string) => checkpointsOf(this.table.rows, of);
+      const want = (of: string, done: (error: unknown) => void) => this.want(of, done);
+      const world = { kernel, wire: this.wire, receive, open, waiting, checkpoints, want };
+      this.clients.push(new Client(world, session, script));
       if (script.watches) this.subscribe(session);
     }
     kernel.after(kernel.random.between(0, sweepEveryMs), () => this.sweep());
@@ -100,9 +106,17 @@ export class World {
   /** Everybody had their answers, and no session has anything to do. */
   get isAtRest(): boolean {
     if (!this.clients.every((client) => client.isDone)) return false;
+    const { version } = this.table.rows;
+    if (this.seenAtRest.version !== version) this.seenAtRest = { version, rests: this.rest() };
+    return this.seenAtRest.rests;
+  }
+
+  private rest(): boolean {
     const decides = (session: string) => this.clients.find((client) => client.session === session)?.decides === true;
     return conversationsOf(this.table.rows).every(
-      ({ phase, status, session_id }) => phase === "none" || (status === "waiting" && !decides(session_id)),
+      ({ phase, status, session_id, operation, container_wanted_until }) =>
+        (phase === "none" && operation === undefined && container_wanted_until === undefined) ||
+        (status === "waiting" && !decides(session_id)),
     );
   }
 
@@ -141,7 +155,13 @@ export class World {
     const expires_at = Math.floor(this.kernel.now / 1000) + 36_000;
     const who = { connection_id, kind: "user", tenant_id, user_id, role: "owner", expires_at };
     const connection = who as unknown as Connection;
-    this.kernel.spawn("client", session, frame.type, () => serve(clientLink, this.deps, connection, frame));
+    const about = `${frame.type} ${frame.request_id}`;
+    this.kernel.spawn("client", session, about, () => serve(clientLink, this.deps, connection, frame));
+  }
+
+  private want(session_id: string, done: (error: unknown) => void): void {
+    const key = { tenant_id: this.cast.tenant_id, session_id };
+    this.kernel.spawn("client", session_id, "wants a container", () => wantContainer(this.deps, key), done);
   }
 
   private receiveFromSandbox(identity: SandboxIdentity, connection_id: string, frame: SandboxFrame): void {
