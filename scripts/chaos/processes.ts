@@ -28,6 +28,20 @@ function programOf(pid: number): SandboxProcess["program"] | null {
   return (script as SandboxProcess["program"] | undefined) ?? null;
 }
 
+/** The session that a supervisor was started for, or adopted by. */
+function sessionOf(pid: number): string | undefined {
+  const environment = textOf(`/proc/${pid}/environ`).split("\0");
+  const valueOf = (name: string) => environment.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
+  return textOf(`/proc/${pid}/root${valueOf("STATE_DIR") ?? "/var/lib/sandbox"}/session`) || valueOf("SESSION_ID");
+}
+
+/** The processes of a session's sandbox. */
+export function sandboxOfSession(root: number, sessionId: string): SandboxProcess[] {
+  const all = sandboxesOf(root);
+  const own = all.find(({ pid, program }) => program === "supervisor" && sessionOf(pid) === sessionId);
+  return own === undefined ? [] : all.filter(({ taskId }) => taskId === own.taskId);
+}
+
 /** Every process of a sandbox that this process started, whatever namespace it is in. */
 export function sandboxesOf(root: number): SandboxProcess[] {
   const pids = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));

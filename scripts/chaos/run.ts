@@ -1,18 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { startRehearsalModel } from "../../infra/local/model/server.ts";
 import { prepare } from "../../infra/local/prepare.ts";
 import type { TokenAnswer } from "../../shared/protocol/account.ts";
 import { Scope } from "../../shared/protocol/permission.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { compareBilling } from "./billing-check.ts";
-import { Killer, type Rhythm } from "./killer.ts";
+import { Killer, type Kill, type Kind, type Rhythm } from "./killer.ts";
 import { problemsOf } from "./log-check.ts";
+import { killInTools } from "./mid-tool.ts";
 import { PlatformProcess } from "./platform-process.ts";
 import { recoveryOf } from "./recovery.ts";
 import { readStored } from "./stored.ts";
-import { persist, Talker } from "./talker.ts";
+import { talkMixed } from "./mixes.ts";
+import { persist } from "./persist.ts";
+import { Talker } from "./talker.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -22,7 +25,8 @@ export interface ChaosOptions {
   turns: number;
   sessions: number;
   seed: number;
-  rhythm: Rhythm;
+  /** `tools`: each turn's sandbox while its tool runs, and nothing else. */
+  rhythm: Rhythm | "tools";
   /** No more than so many kills of each kind. */
   killsOfEach?: number;
   /** A turn that takes longer is stuck. */
@@ -31,6 +35,8 @@ export interface ChaosOptions {
   limitMs: number;
   /** Of the template's schedules: the sweeper's minute times this. */
   scheduleScale: number;
+  /** Beside prompting: whatever else a person may do. */
+  mixes?: boolean;
   say: (line: string) => void;
 }
 
@@ -51,26 +57,49 @@ export async function runChaos(options: ChaosOptions) {
     await platform.start();
     const person = await signUp(platform);
     const talkers = await Promise.all(
-      Array.from({ length: options.sessions }, (_, at) => Talker.begin(platform, person.key, `session ${at + 1}`)),
+      Array.from({ length: options.sessions }, (_, at) =>
+        Talker.begin(platform, person.key, `session ${at + 1}`, configOf(options, at)),
+      ),
     );
     const startedMs = performance.now();
-    const killer = new Killer(platform, seededRandom(options.seed), options.killsOfEach);
-    killer.start(options.rhythm);
-    const talks = talkers.map((talker, at) =>
-      talker.talk(turnsOf(options, at), seededRandom(options.seed + 1 + at), options),
-    );
-    // The last turn alone would get every kill.
-    await Promise.race(talks);
-    await killer.stop();
-    await Promise.all(talks);
-    say(`${killer.kills.length} kills in ${Math.round((performance.now() - startedMs) / 1000)} s; reading the outcome`);
-    const report = await judge(stateDir, person.tenantId, talkers, killer, model.calls());
-    for (const { client } of talkers) client.close();
+    const { rhythm } = options;
+    const kills = await (rhythm === "tools"
+      ? killInTools(platform, talkers, options)
+      : killAtRandom(platform, talkers, { ...options, rhythm }));
+    say(`${kills.length} kills in ${Math.round((performance.now() - startedMs) / 1000)} s; reading the outcome`);
+    const all = talkers.flatMap((talker) => [talker, ...talker.forks]);
+    const report = await judge(stateDir, person.tenantId, all, kills, model.calls());
+    for (const { client } of all) client.close();
     return { ...report, seconds: Math.round((performance.now() - startedMs) / 1000) };
   } finally {
     await platform.kill();
     await model.stop();
   }
+}
+
+async function killAtRandom(
+  platform: PlatformProcess,
+  talkers: Talker[],
+  options: ChaosOptions & { rhythm: Rhythm },
+): Promise<Kill[]> {
+  const killer = new Killer(platform, seededRandom(options.seed), options.killsOfEach);
+  killer.start(options.rhythm);
+  const talks = talkers.map((talker, at) => {
+    const random = seededRandom(options.seed + 1 + at);
+    const turns = turnsOf(options, at);
+    return options.mixes ? talkMixed(talker, turns, random, options) : talker.talk(turns, random, options);
+  });
+  // The last turn alone would get every kill.
+  await Promise.race(talks);
+  await killer.stop();
+  await Promise.all(talks);
+  return killer.kills;
+}
+
+/** Every third session asks a person before each command. */
+function configOf({ mixes = false }: ChaosOptions, at: number): object | undefined {
+  if (!mixes || at % 3 !== 0) return undefined;
+  return { approvals: { rules: [{ tool: "bash", policy: "ask" }] } };
 }
 
 function turnsOf({ turns, sessions }: ChaosOptions, at: number): number {
@@ -89,7 +118,7 @@ async function judge(
   stateDir: string,
   tenant_id: string,
   talkers: Talker[],
-  killer: Killer,
+  kills: Kill[],
   calls: Parameters<typeof compareBilling>[1],
 ) {
   const sessions = await Promise.all(
@@ -103,6 +132,11 @@ async function judge(
       return { talker, log, usage, ...stored };
     }),
   );
+  // To look at what went wrong.
+  writeFileSync(
+    join(stateDir, "outcome.json"),
+    JSON.stringify({ kills, sessions: sessions.map(({ talker, log, ledger }) => ({ ...plain(talker), log, ledger })) }),
+  );
   const billing = compareBilling(
     sessions.flatMap(({ ledger }) => ledger),
     calls,
@@ -110,7 +144,7 @@ async function judge(
   const problems = sessions.flatMap(({ talker, log, usage, ledger, violations }) => {
     const seen = talker.client.session.log();
     return [
-      ...problemsOf(log, talker.acked),
+      ...problemsOf(log, talker),
       ...talker.client.failures,
       ...violations,
       ...(log.some((event, at) => seen[at] !== JSON.stringify(event)) ? ["the client saw another log"] : []),
@@ -118,8 +152,9 @@ async function judge(
     ].map((problem) => `${talker.sessionId}: ${problem}`);
   });
   const ends = sessions.flatMap(({ log }) => log.flatMap((event) => (event.type === "turn.ended" ? [event.data] : [])));
+  const count = (wanted: Kind) => kills.filter(({ kind }) => kind === wanted).length;
   return {
-    kills: { worker: killer.count("worker"), sandbox: killer.count("sandbox"), platform: killer.count("platform") },
+    kills: { worker: count("worker"), sandbox: count("sandbox"), platform: count("platform") },
     acked: talkers.reduce((sum, { acked }) => sum + acked.length, 0),
     ended: Object.fromEntries(
       [...new Set(ends.map(({ reason }) => reason))].map((each) => [
@@ -129,8 +164,29 @@ async function judge(
     ),
     stuck: talkers.flatMap(({ stuck }) => stuck),
     problems: [...problems, ...billing.problems],
+    deeds: sum(talkers),
     billing: { committed: billing.committed, wasted: billing.wasted, abandoned: billing.abandoned },
-    recovery: recoveryOf(killer.kills, sessions),
+    recovery: recoveryOf(kills, sessions),
+  };
+}
+
+function plain({ sessionId, from, acked, deeds }: Talker) {
+  const { interrupting, cancelled, decisions, ...rest } = deeds;
+  const sets = { interrupting: [...interrupting], cancelled: [...cancelled], decisions: [...decisions] };
+  return { sessionId, from, acked, deeds: { ...rest, ...sets } };
+}
+
+/** How often a person did what, as far as it was answered. */
+function sum(talkers: Talker[]) {
+  const of = (count: (talker: Talker) => number) => talkers.reduce((all, talker) => all + count(talker), 0);
+  return {
+    interrupted: of(({ deeds }) => deeds.interrupting.size),
+    urgent: of(({ deeds }) => deeds.urgent),
+    cancelled: of(({ deeds }) => deeds.cancelled.size),
+    decided: of(({ deeds }) => deeds.decisions.size),
+    restored: of(({ deeds }) => deeds.restores.length),
+    checkpoints: of(({ deeds }) => deeds.checkpoints.length),
+    forks: of(({ forks }) => forks.length),
   };
 }
 
