@@ -18,10 +18,17 @@ const maxGrants = 5;
 
 type Allowed = Extract<Grant, { kind: "free" | "held" }>;
 
+/** What is held did not change: where it did, the claim of another worker was first. */
+function holdsTheSame(one: Conversation["reserved"], other: Conversation["reserved"]): boolean {
+  if (!one || !other) return one === other;
+  const amounts = one.cost_micro_usd === other.cost_micro_usd && one.tokens === other.tokens;
+  return amounts && one.tenant === other.tenant && one.user_id === other.user_id;
+}
+
 /** The claim with what is held for it. Null where this is not the step that was asked for. */
 function claimWith(asked: Conversation, grant: Allowed, current: Conversation, now: number): Transition<null> | null {
   const isAnother =
-    current.turn_id !== asked.turn_id || current.step !== asked.step || !current.reserved !== !asked.reserved;
+    current.turn_id !== asked.turn_id || current.step !== asked.step || !holdsTheSame(current.reserved, asked.reserved);
   const claimed = isAnother ? null : claimStep(current, now);
   if (!claimed) return null;
   const change = { ...claimed.change, ...(grant.budgets ? { budgets: grant.budgets } : {}) };
@@ -30,7 +37,7 @@ function claimWith(asked: Conversation, grant: Allowed, current: Conversation, n
   return {
     ...claimed,
     change: { ...change, reserved },
-    extra: (entities) => reserve(entities, current.tenant_id, reserved, caps),
+    extra: (entities) => reserve(entities, current.tenant_id, { held: reserved, before: current.reserved }, caps),
   };
 }
 
@@ -65,7 +72,7 @@ export async function claimNext(
     const grant = await grantStep(deps, state);
     if (grant.kind === "reached" || grant.kind === "unpriced") {
       await endBy(deps, key, hops, (current, hasWorkspace, now) =>
-        current.turn_id === state.turn_id && !current.reserved
+        current.turn_id === state.turn_id && current.attempts === state.attempts
           ? refuseStep(current, refusalOf(grant, state.turn_id), hasWorkspace, now)
           : null,
       );

@@ -1,5 +1,5 @@
 import { readConversation, transition } from "../domain/conversation/conversation.ts";
-import { deliver, subscribersOf } from "../domain/connection/connection.ts";
+import { deliver, recentSubscribersOf } from "../domain/connection/connection.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
 import { holds, leaseMs, renewLease, type Claim } from "../domain/turn/step.decisions.ts";
 import { ModelFailure, type ModelEvent, type ModelRequest, type PartialAnswer } from "../ports/model.ts";
@@ -9,7 +9,7 @@ import type { StepDeps } from "./step-deps.ts";
 type Completed = Extract<ModelEvent, { type: "completed" }>;
 
 /** While it streams, the worker looks this often for new watchers, for an interrupt, and whether the step is still its own. */
-const lookEveryMs = 500;
+export const lookEveryMs = 500;
 
 /** The step was taken over: whatever the model says now is nobody's. */
 export class LeaseLost extends Error {}
@@ -42,7 +42,7 @@ interface Streaming {
 
 async function greetNewWatchers(deps: StepDeps, streaming: Streaming): Promise<void> {
   const { key, watchers, relay } = streaming;
-  const now = await subscribersOf(deps, key);
+  const now = await recentSubscribersOf(deps, key);
   const fresh = now.filter((connectionId) => !watchers.has(connectionId));
   watchers.clear();
   for (const connectionId of now) watchers.add(connectionId);

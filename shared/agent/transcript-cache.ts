@@ -7,7 +7,8 @@ export class TranscriptCache {
   readonly #maxBytes: number;
   #bytes = 0;
 
-  constructor(maxBytes = 64 * 1024 * 1024) {
+  /** By default what fits the worker's 256 MB beside the largest conversation (ADR 0033). */
+  constructor(maxBytes = 24 * 1024 * 1024) {
     this.#maxBytes = maxBytes;
   }
 

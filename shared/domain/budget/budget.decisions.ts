@@ -93,6 +93,28 @@ export function estimateOf(conversation: Conversation, firstCost: number | null)
   };
 }
 
+/** So far from the next estimate what is held may be, either way, before it is held anew: two writes for each step otherwise. */
+const nearEnough = 2;
+
+function isNear(held: number, estimate: number): boolean {
+  return held <= estimate * nearEnough && estimate <= held * nearEnough;
+}
+
+/** What the turn's last step held is good for the next one: of the same budgets, and about as much. */
+export function isGoodFor(held: Reservation | undefined, wanted: Reservation): boolean {
+  if (held?.tenant !== wanted.tenant || held.user_id !== wanted.user_id) return false;
+  return isNear(held.cost_micro_usd, wanted.cost_micro_usd) && isNear(held.tokens, wanted.tokens);
+}
+
+/** What a budget holds for all sessions but this one. */
+export function heldByOthers(reserved: Amounts, own: Amounts | null): Amounts {
+  if (!own) return reserved;
+  return {
+    cost_micro_usd: reserved.cost_micro_usd - own.cost_micro_usd,
+    tokens: reserved.tokens - own.tokens,
+  };
+}
+
 export function reservationOf(estimate: Amounts, tenant: boolean, userId: string | null): Reservation {
   return { tenant, ...estimate, ...(userId === null ? {} : { user_id: userId }) };
 }

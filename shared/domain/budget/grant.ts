@@ -10,6 +10,8 @@ import {
   type Drawn,
   estimateOf,
   firstStep,
+  heldByOthers,
+  isGoodFor,
   isLimited,
   knownBudgets,
   noLimits,
@@ -20,7 +22,7 @@ import {
   sessionLimits,
 } from "./budget.decisions.ts";
 import { type Budget, readBudget } from "./budget.ts";
-import { type Caps, type Reservation, tenantScope, userScope } from "./reservation.ts";
+import { type Caps, heldIn, type Reservation, tenantScope, userScope } from "./reservation.ts";
 
 export interface GrantDeps extends PlanDeps {
   turnModel: string;
@@ -30,8 +32,9 @@ export interface GrantDeps extends PlanDeps {
 
 /** What the budgets say to the next step of a turn. */
 export type Grant =
-  /** Nothing limits it, or it is paid for by a claim before. `budgets`: what was read anew. */
+  /** Nothing limits it, or what the turn holds already is enough for it. `budgets`: what was read anew. */
   | { kind: "free"; budgets: Conversation["budgets"] | null }
+  /** In the place of what the turn's last step held. */
   | { kind: "held"; budgets: Conversation["budgets"] | null; reserved: Reservation; caps: (scope: string) => Caps }
   | { kind: "reached"; reached: Reached }
   /** Money is limited, and nobody knows what the model costs. */
@@ -63,6 +66,7 @@ async function drawOn(
   of: { tenant_id: string; user_id?: string },
   plan: BudgetLimits,
   isKnown: boolean,
+  own: Conversation["reserved"],
   now: number,
 ): Promise<Monthly> {
   const { tenant_id, user_id } = of;
@@ -71,15 +75,15 @@ async function drawOn(
     readBudget(deps.table, tenant_id, scope),
     isKnown ? spentThisMonth(deps.table, of, now) : null,
   ]);
-  const own: Pick<Drawn, "scope" | "limits"> = {
+  const set: Pick<Drawn, "scope" | "limits"> = {
     scope: user_id === undefined ? "tenant" : "user",
     limits: budget?.limits ?? noLimits,
   };
-  const limiting = [own, { scope: "plan" as const, limits: plan }].filter(({ limits }) => isLimited(limits));
+  const limiting = [set, { scope: "plan" as const, limits: plan }].filter(({ limits }) => isLimited(limits));
   if (limiting.length === 0) return { ...notAsked, scope };
   const spent = early ?? (await spentThisMonth(deps.table, of, now));
-  const reserved = budget?.reserved ?? nothing;
-  return { scope, drawn: limiting.map((one) => ({ ...one, spent, reserved })), isLimited: isLimited(own.limits) };
+  const reserved = heldByOthers(budget?.reserved ?? nothing, heldIn(own, scope));
+  return { scope, drawn: limiting.map((one) => ({ ...one, spent, reserved })), isLimited: isLimited(set.limits) };
 }
 
 type Which = NonNullable<Conversation["budgets"]>;
@@ -97,15 +101,15 @@ export async function budgetsOf(table: Table, tenant_id: string, user_id: string
 
 /** The monthly budgets of the turn, as far as they exist; `budgets` is null where the conversation knew which. */
 async function readMonthly(deps: GrantDeps, conversation: Conversation, now: number) {
-  const { tenant_id, turn_user_id: user_id = "" } = conversation;
+  const { tenant_id, turn_user_id: user_id = "", reserved: own } = conversation;
   const { microUsdPerMonth, tokensPerMonth } = await readLimits(deps, tenant_id);
   const plan: BudgetLimits = { cost_micro_usd: microUsdPerMonth, tokens: tokensPerMonth };
   const known = knownBudgets(conversation, now);
   const isTenantLimited = isLimited(plan) || known?.tenant === true;
   const isUserLimited = known?.user === true;
   const [tenant, user] = await Promise.all([
-    known && !isTenantLimited ? notAsked : drawOn(deps, { tenant_id }, plan, isTenantLimited, now),
-    known && !isUserLimited ? notAsked : drawOn(deps, { tenant_id, user_id }, noLimits, isUserLimited, now),
+    known && !isTenantLimited ? notAsked : drawOn(deps, { tenant_id }, plan, isTenantLimited, own, now),
+    known && !isUserLimited ? notAsked : drawOn(deps, { tenant_id, user_id }, noLimits, isUserLimited, own, now),
   ]);
   const budgets: Which | null = known
     ? null
@@ -118,7 +122,8 @@ async function readMonthly(deps: GrantDeps, conversation: Conversation, now: num
  * comes from the usage counters, which every commit keeps, so that it is exact whenever a limit was set.
  */
 export async function grantStep(deps: GrantDeps, conversation: Conversation): Promise<Grant> {
-  if (conversation.reserved) return { kind: "free", budgets: null };
+  // A claim of this very step paid for it, and its worker died.
+  if (conversation.reserved && conversation.attempts > 0) return { kind: "free", budgets: null };
   const now = deps.clock.now();
   const [own, { monthly, budgets }] = await Promise.all([
     drawOnTurn(deps.table, conversation),
@@ -139,6 +144,7 @@ export async function grantStep(deps: GrantDeps, conversation: Conversation): Pr
     isHeld(tenantScope),
     isHeld(userScope(user_id)) ? user_id : null,
   );
+  if (isGoodFor(conversation.reserved, reserved)) return { kind: "free", budgets };
   const caps = (scope: string) => capsOf(holding.find((one) => one.scope === scope)?.drawn ?? []);
   return { kind: "held", budgets, reserved, caps };
 }

@@ -18,16 +18,16 @@ const prices = {
 /** What is not counted by the handlers, and how it is taken. Seconds, gigabytes. */
 export const assumed = {
   modelSeconds: 60,
-  turnGigabytes: 0.5,
+  turnGigabytes: 0.25,
   frameGigabytes: 1,
-  /** The worker's own part of a step, beside the model's. */
-  stepSeconds: 0.2,
+  /** The worker's own part of a step, beside the model's, with the processor's share that 256 MB buy (ADR 0033). */
+  stepSeconds: 0.5,
   frameSeconds: 0.05,
   /** A sentence before each call, and a final answer, at 70 tokens of the model a second. */
   sentenceSeconds: 0.7,
   answerSeconds: 2.9,
-  /** The worker looks for newcomers and for an interrupt, one read unit each. */
-  looksPerSecond: 4,
+  /** The worker looks for an interrupt twice a second, one read unit each, and as often for newcomers, half of one each. */
+  lookReadsPerSecond: 3,
   /** The person's, and the sandbox's. */
   connections: 2,
   /** Pack, manifest and one changed file. */
@@ -52,12 +52,12 @@ interface Bill {
 
 /** What a turn costs its platform. The model's tokens and the sandbox's own seconds are apart. */
 export function billOf({ reads, writes, sends, posts, frames, steps }: Counted): Bill {
-  const { modelSeconds, looksPerSecond, connections } = assumed;
+  const { modelSeconds, lookReadsPerSecond, connections } = assumed;
   const turnSeconds = modelSeconds + steps * assumed.stepSeconds;
   const gigabyteSeconds = turnSeconds * assumed.turnGigabytes + frames * assumed.frameSeconds * assumed.frameGigabytes;
   // Each message that was sent invokes a function once.
   const lambda = gigabyteSeconds * prices.gigabyteSecond + (sends + frames) * prices.invocation;
-  const table = (reads + modelSeconds * looksPerSecond) * prices.readUnit + writes * prices.writeUnit;
+  const table = (reads + modelSeconds * lookReadsPerSecond) * prices.readUnit + writes * prices.writeUnit;
   const deltas = (steps - 1) * deltasOf(assumed.sentenceSeconds) + deltasOf(assumed.answerSeconds);
   const minutes = (connections * turnSeconds) / 60;
   const sockets = (posts + frames + deltas) * prices.socketMessage + minutes * prices.connectionMinute;

@@ -5,6 +5,7 @@ import { clientLink, type ClientFrameDeps } from "../../../functions/websocket/c
 import { sandboxLink, type SandboxFrameDeps } from "../../../functions/websocket/sandbox-frames.ts";
 import { lookAtSession } from "../../../shared/agent/look.ts";
 import type { StepDeps } from "../../../shared/agent/step-deps.ts";
+import { lookEveryMs } from "../../../shared/agent/stream-answer.ts";
 import { dynamoConnectionDoor } from "../../../shared/adapters/connection-door.ts";
 import { limitsOf, plansOf } from "../../../shared/config/plans.ts";
 import type { PlanName } from "../../../shared/ports/plans.ts";
@@ -20,6 +21,8 @@ import { TranscriptCache } from "../../../shared/agent/transcript-cache.ts";
 type Named<T> = T extends { type: string } ? Omit<T, "request_id" | "frame_id"> : never;
 
 const console_ = "https://console.example.test";
+/** So long it is from one call to the next: what is written anew differs from what was there. */
+const betweenCallsMs = 500;
 const eventOf = (connectionId: string, body?: unknown, headers?: Record<string, string>) => ({
   requestContext: { connectionId },
   headers,
@@ -35,7 +38,8 @@ export async function startWorld(model: Model, plan: PlanName) {
   Object.assign(deps, { sockets, queue, objects, log: silentLog, plans: plansOf({ DEFAULT_PLAN: plan }) });
   const step: StepDeps = {
     ...deps,
-    clock,
+    // The model answers at once: the looks of a worker that waits for it are reckoned by its time (`prices.ts`).
+    clock: { ...clock, sleep: (ms: number) => (ms === lookEveryMs ? new Promise(() => undefined) : clock.sleep(ms)) },
     objects,
     gitHosts: fakeGitHosts(),
     provider: fakeProvider().provider,
@@ -91,12 +95,14 @@ export async function startWorld(model: Model, plan: PlanName) {
       connect(connectionId, { Authorization: `Bearer ${token}` }),
 
     async say(connectionId: string, frame: Named<ClientFrame>): Promise<void> {
+      clock.advance(betweenCallsMs);
       const framed = { ...frame, request_id: `r${(frames += 1)}` };
       await clientFrames(eventOf(connectionId, framed) as unknown as APIGatewayProxyWebsocketEventV2);
       answered(connectionId, frame.type);
     },
 
     async report(connectionId: string, frame: Named<SandboxFrame>): Promise<void> {
+      clock.advance(betweenCallsMs);
       const framed = { ...frame, frame_id: `f${(frames += 1)}` };
       await sandboxFrames(eventOf(connectionId, framed) as unknown as APIGatewayProxyWebsocketEventV2);
       answered(connectionId, frame.type);
@@ -107,6 +113,7 @@ export async function startWorld(model: Model, plan: PlanName) {
       const at = queue.sent.findIndex(({ delaySeconds }) => delaySeconds === 0);
       const [message] = at < 0 ? [] : queue.sent.splice(at, 1);
       if (!message) throw new Error("no wake-up is due");
+      clock.advance(betweenCallsMs);
       await lookAtSession(step, message.wakeUp);
     },
 
