@@ -1,0 +1,2 @@
+/** Comes after an archive that is whole. */
+export const wholeMark = Buffer.from("\n#whole\n");
