@@ -7,22 +7,23 @@ import type { PushOutcome, PushTarget, TakenCheckpoint } from "../../protocol/sa
 import type * as z from "zod";
 import type { Container } from "../container/container.ts";
 import { sendCommand } from "../container/command.ts";
+import { letsSecrets } from "./secrets.decisions.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import { findSessionRow } from "../session/session-row.ts";
 import type { CheckpointRow, SessionKey } from "../timeline/row.ts";
 import { readTimeline, toCheckpointRow, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
 
-type StoredCheckpoint = CheckpointRow & { seq: number; at: number };
+export type StoredCheckpoint = CheckpointRow & { seq: number; at: number };
 
 export interface TakeDeps {
   table: Table;
   objects: Pick<Objects, "get" | "put">;
   sockets: Pick<Sockets, "post">;
-  gitHosts: Pick<GitHosts, "mintPush">;
+  gitHosts: Pick<GitHosts, "mintPush" | "mintRead">;
   log: Log;
 }
 
-const coAuthor = { name: "AI Sandbox", email: "assistant@ai-sandbox.invalid" };
+export const coAuthor = { name: "AI Sandbox", email: "assistant@ai-sandbox.invalid" };
 const maxSubjectLength = 72;
 
 /** The subject of a checkpoint's commit: the first line of the turn's prompt. */
@@ -43,14 +44,17 @@ async function promptOf(deps: TakeDeps, key: SessionKey, seq: number | undefined
   return row.content.map((block) => ("text" in block ? String(block.text) : "")).join("\n");
 }
 
-async function authorOf(table: Table, key: SessionKey, userId: string | undefined) {
+export async function authorOf(table: Table, key: SessionKey, userId: string | undefined) {
   const { tenant_id } = key;
   const user = userId ? await rows(table).entities.user.get({ tenant_id, user_id: userId }).go() : null;
   const email = user?.data?.email;
   return { name: email?.split("@")[0] ?? "user", email: email ?? "user@ai-sandbox.invalid" };
 }
 
-async function pushTarget(deps: TakeDeps, key: SessionKey): Promise<z.infer<typeof PushTarget> | null> {
+export async function pushTarget(
+  deps: Omit<TakeDeps, "objects">,
+  key: SessionKey,
+): Promise<z.infer<typeof PushTarget> | null> {
   const session = await findSessionRow(deps.table, key);
   if (!session?.repo_url || !session.branch) return null;
   try {
@@ -72,7 +76,8 @@ export async function takeCheckpoint(deps: TakeDeps, conversation: Conversation,
     authorOf(deps.table, key, conversation.turn_user_id),
   ]);
   const message = subjectOf(prompt);
-  await sendCommand(deps, container, { type: "checkpoint.take", turn_id, message, author, co_author: coAuthor, push });
+  const command = { type: "checkpoint.take" as const, turn_id, message, author, co_author: coAuthor, push };
+  await sendCommand(deps, container, { ...command, allow_secrets: letsSecrets(conversation) });
 }
 
 /** The session's newest checkpoint. */
@@ -89,6 +94,8 @@ export interface Seed {
   commit: string;
   base_commit: string | null;
   pack_keys: string[];
+  /** Its push is held: what goes on from it is not pushed either. */
+  held?: true;
 }
 
 /** What a new session takes over of this one: the state of its newest checkpoint. */
@@ -96,7 +103,8 @@ export async function seedFrom(table: Table, conversation: Conversation): Promis
   const checkpoint = await latestCheckpoint(table, conversation);
   if (!checkpoint) return null;
   const { commit, pack_keys } = checkpoint;
-  return { commit, base_commit: conversation.base_commit ?? null, pack_keys };
+  const held = checkpoint.push_status === "held" ? { held: true as const } : {};
+  return { commit, base_commit: conversation.base_commit ?? null, pack_keys, ...held };
 }
 
 /** The state that a child session took over from its parent; null for any other. */
@@ -108,18 +116,19 @@ export function seedOf(conversation: Conversation): Seed | null {
 export function checkpointRow(
   taken: TakenCheckpoint,
   push: PushOutcome,
-  turn_id: string,
+  origin: Pick<CheckpointRow, "turn_id" | "cause" | "restored_from">,
   previous: StoredCheckpoint | null,
   seed: Seed | null,
 ): CheckpointRow {
-  const { pack_key, pack_bytes: _bytes, pack_is_complete, ...rest } = taken;
+  const { pack_key, pack_bytes: _bytes, pack_is_complete, pack_replaces = [], ...rest } = taken;
   const older = pack_is_complete ? [] : (previous?.pack_keys ?? seed?.pack_keys ?? []);
   return {
     kind: "checkpoint",
     ...rest,
-    turn_id,
+    ...origin,
     number: (previous?.number ?? 0) + 1,
-    pack_keys: [...older, pack_key],
+    // A pack's key ends in its SHA-256.
+    pack_keys: [...older.filter((key) => !pack_replaces.includes(key.slice(-64))), pack_key],
     branch: push.branch,
     push_status: push.status,
     push_error: push.error,

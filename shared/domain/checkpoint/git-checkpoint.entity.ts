@@ -11,7 +11,12 @@ export const gitCheckpointEntity = createSchema({
     session_id: { type: "string", required: true, readOnly: true },
     seq: { type: "number", required: true, readOnly: true, padding: { length: 12, char: "0" } },
     at: { type: "number", required: true, readOnly: true },
-    turn_id: { type: "string", required: true, readOnly: true },
+    /** Absent where no turn made it. */
+    turn_id: { type: "string", readOnly: true },
+    /** Absent in rows of an older version: a turn. */
+    cause: { type: ["turn", "manual", "stop", "restore", "merge", "fork"] as const, readOnly: true },
+    /** Of a restore: the number of the checkpoint whose files these are. */
+    restored_from: { type: "number", readOnly: true },
     number: { type: "number", required: true, readOnly: true, padding: { length: 8, char: "0" } },
     commit: { type: "string", required: true, readOnly: true },
     parent_commit: { type: "string", readOnly: true },
@@ -23,8 +28,21 @@ export const gitCheckpointEntity = createSchema({
     /** Every pack that a restore lays over the base commit, oldest first. */
     pack_keys: { type: "list", required: true, readOnly: true, items: { type: "string" } },
     manifest_key: { type: "string", required: true, readOnly: true },
+    /** Both sides of the changed text files; absent where there are none, or it was made without a sandbox. */
+    blobs_key: { type: "string", readOnly: true },
+    /** Of the first checkpoint: the manifest of the state before it. */
+    parent_manifest_key: { type: "string", readOnly: true },
+    /** Why the push is held. */
+    secrets: {
+      type: "list",
+      readOnly: true,
+      items: {
+        type: "map",
+        properties: { path: { type: "string", required: true }, rule: { type: "string", required: true } },
+      },
+    },
     branch: { type: "string" },
-    push_status: { type: ["none", "pushed", "pending"] as const, required: true },
+    push_status: { type: ["none", "pushed", "pending", "held"] as const, required: true },
     push_error: { type: "string" },
   },
   indexes: {

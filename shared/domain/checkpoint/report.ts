@@ -3,33 +3,100 @@ import type { Objects } from "../../ports/objects.ts";
 import type { PushOutcome, TakenCheckpoint } from "../../protocol/sandbox-frame.ts";
 import { readConversation, transition, type Conversation } from "../conversation/conversation.ts";
 import type { Link, LinkDeps } from "../container/link.ts";
+import { credentialRefused } from "../../protocol/sandbox-frame.ts";
+import { noteRefusedPush } from "../git-credential/use.ts";
+import { findSessionRow } from "../session/session-row.ts";
 import { announce } from "../timeline/announce.ts";
 import type { CheckpointRow, EventRow, SessionKey } from "../timeline/row.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import { endTurn, endingOf, keepCheckpoint } from "../turn/turn.decisions.ts";
 import { wake, wakeParent } from "../turn/turn.ts";
-import { allCheckpoints, checkpointOf, checkpointRow, latestCheckpoint, markPushed, seedOf } from "./checkpoint.ts";
+import { endOperation, isOperationId, operationOf, type WorkspaceOperation } from "./operation.decisions.ts";
+import { restored } from "./restore.decisions.ts";
+import {
+  allCheckpoints,
+  checkpointOf,
+  checkpointRow,
+  latestCheckpoint,
+  listCheckpoints,
+  markPushed,
+  seedOf,
+  type StoredCheckpoint,
+} from "./checkpoint.ts";
 
 export interface CheckpointReport {
   turn_id: string;
   checkpoint: TakenCheckpoint | null;
   push: PushOutcome;
   error: string | null;
+  /** Absent: what was asked for. */
+  cause?: "stop" | "before" | "restore" | "merge" | undefined;
 }
+
+const replaced = "This container was replaced";
+
+/** A transaction takes so many rows, and more. */
+const maxHeldBefore = 50;
 
 type ReportDeps = LinkDeps & { objects: Pick<Objects, "head"> };
 
 /** Only what is durable, and the session's own, is named on the timeline. */
 async function checkDurable(deps: ReportDeps, link: Link, taken: TakenCheckpoint): Promise<void> {
-  for (const object of [taken.pack_key, taken.manifest_key]) {
+  const named = [taken.pack_key, taken.manifest_key, taken.blobs_key, taken.parent_manifest_key];
+  for (const object of named) {
+    if (object === undefined) continue;
     if (!object.startsWith(`${objectKey(link.key)}/`)) throw new AppError("not_found", "No such object");
     if (!(await deps.objects.head(object))) throw new AppError("not_found", "No such object");
   }
 }
 
+/** Whose checkpoint it is: what the turn left, or what an operation asked for. */
+function originOf(conversation: Conversation, { turn_id, cause }: CheckpointReport) {
+  const operation = operationOf(conversation);
+  const ofTurn = isOperationId(turn_id) ? {} : { turn_id };
+  if (cause === "stop") return { ...ofTurn, cause };
+  if (cause === "merge") return { cause };
+  if (cause === "before" && !operation) return { cause: "manual" as const };
+  if (cause === "before") return { ...ofTurn, cause: "restore" as const };
+  if (cause === "restore")
+    return { cause, restored_from: operation?.kind === "restore" ? operation.number : undefined };
+  return { ...ofTurn, cause: isOperationId(turn_id) ? ("manual" as const) : ("turn" as const) };
+}
+
+/** The end of what a person asked for; null where it is none. */
+function decideOperation(
+  current: Conversation,
+  operation: WorkspaceOperation,
+  row: CheckpointRow | null,
+  report: CheckpointReport,
+  now: number,
+) {
+  if (operation.kind === "restore") {
+    const isStale =
+      report.checkpoint !== null && row === null && report.checkpoint.commit !== current.checkpoint_commit;
+    if (isStale) return null;
+    // No file was touched: a sandbox that fails later dies of that, and it is done without one.
+    if (report.error !== null && row === null) {
+      const error = { code: "sandbox_unavailable" as const, message: report.error };
+      return endOperation(current, operation.id, { rows: [], change: {}, checkpoint: null, error }, now);
+    }
+    return endOperation(current, operation.id, { ...restored(current, operation, row), error: null }, now);
+  }
+  const failed = report.error !== null && row === null;
+  const error = failed ? { code: "sandbox_unavailable" as const, message: report.error ?? "" } : null;
+  const kept = row ? { rows: [row], change: keepCheckpoint(row, current.head + 1) } : { rows: [], change: {} };
+  const checkpoint = row?.number ?? (current.checkpoint || null);
+  return endOperation(current, operation.id, { ...kept, checkpoint, error }, now);
+}
+
 function decideReport(current: Conversation, row: CheckpointRow | null, report: CheckpointReport, now: number) {
   const fresh = row && row.commit !== current.checkpoint_commit ? row : null;
-  const awaited = current.phase === "checkpoint" && current.turn_id === report.turn_id;
+  const operation = operationOf(current);
+  const answers = report.cause === undefined || report.cause === "restore";
+  if (operation?.id === report.turn_id && answers) return decideOperation(current, operation, fresh, report, now);
+  // It was done without this sandbox meanwhile.
+  if (report.cause === "restore") return null;
+  const awaited = current.phase === "checkpoint" && current.turn_id === report.turn_id && !report.cause;
   if (awaited)
     return endTurn(
       current,
@@ -59,13 +126,20 @@ async function inOrder(
   return taken;
 }
 
+/** The tenant sees that the credential of the repository's host is over. */
+async function noteRefusal(deps: ReportDeps, key: SessionKey): Promise<void> {
+  const session = await findSessionRow(deps.table, key);
+  if (session?.repo_url) await noteRefusedPush(deps, key.tenant_id, session.repo_url);
+}
+
 /** The turn's checkpoint, in time (it ends the turn) or late (it joins the log). Repeated, it changes nothing. */
 export async function recordCheckpoint(deps: ReportDeps, link: Link, report: CheckpointReport): Promise<void> {
   if (report.checkpoint) await checkDurable(deps, link, report.checkpoint);
   if (report.error) deps.log.warn("checkpoint failed", { ...link.key, turn_id: report.turn_id, error: report.error });
+  if (report.push.error?.startsWith(credentialRefused)) await noteRefusal(deps, link.key);
   const conversation = await readConversation(deps.table, link.key);
   if (!conversation) throw new AppError("not_found");
-  if (conversation.epoch !== link.epoch) throw new AppError("conflict", "This container was replaced");
+  if (conversation.epoch !== link.epoch) throw new AppError("conflict", replaced);
   const previous = await latestCheckpoint(deps.table, conversation);
   const seed = seedOf(conversation);
   const taken = await inOrder(
@@ -74,11 +148,12 @@ export async function recordCheckpoint(deps: ReportDeps, link: Link, report: Che
     report.checkpoint,
     previous?.commit ?? seed?.commit ?? conversation.base_commit,
   );
-  const row = taken && checkpointRow(taken, report.push, report.turn_id, previous, seed);
+  const row = taken && checkpointRow(taken, report.push, originOf(conversation, report), previous, seed);
   const outcome = await transition(
     deps,
     link.key,
     (current, now) => {
+      if (current.epoch !== link.epoch) throw new AppError("conflict", replaced);
       if (row && (current.checkpoint_seq ?? 0) !== (previous?.seq ?? 0) && current.checkpoint_commit !== row.commit) {
         throw new AppError("busy");
       }
@@ -92,20 +167,32 @@ export async function recordCheckpoint(deps: ReportDeps, link: Link, report: Che
   await wakeParent(deps, outcome.conversation, outcome.rows);
 }
 
-/** A push that had failed before went through: the row and its event change together, once. */
+/** The commit, and what was held before it: git's history took that along. */
+async function outstanding(deps: LinkDeps, key: SessionKey, commit: string): Promise<StoredCheckpoint[]> {
+  const checkpoint = await checkpointOf(deps.table, key, commit);
+  // Its own report was lost and comes again, or the index does not show it yet: so does this one.
+  if (!checkpoint) throw new AppError("busy");
+  if (checkpoint.push_status === "pushed") return [];
+  const { data } = await listCheckpoints(deps.table, key, { limit: maxHeldBefore, cursor: null });
+  const held = data.filter(({ number, push_status }) => number < checkpoint.number && push_status === "held");
+  return [checkpoint, ...held];
+}
+
+/** A push that had failed or was held before went through: the row and its event change together, once. Throws `busy` before its checkpoint. */
 export async function recordPush(
   deps: LinkDeps,
   link: Link,
   pushed: { commit: string; branch: string },
 ): Promise<void> {
-  const checkpoint = await checkpointOf(deps.table, link.key, pushed.commit);
+  const found = await outstanding(deps, link.key, pushed.commit);
+  const [checkpoint] = found;
   if (!checkpoint) return;
-  const { number, seq, turn_id } = checkpoint;
+  const { number, turn_id } = checkpoint;
   const event: EventRow = { kind: "event", type: "checkpoint.pushed", turn_id, data: { number, ...pushed } };
   const told = await transition(deps, link.key, () => ({
     rows: [event],
     change: {},
-    extra: (entities) => [markPushed(entities, { ...link.key, seq }, pushed.branch)],
+    extra: (entities) => found.map(({ seq }) => markPushed(entities, { ...link.key, seq }, pushed.branch)),
     result: null,
   }));
   if (told.kind === "committed") await announce(deps, link.key, told.rows);

@@ -1,0 +1,37 @@
+import type { Table } from "../../data/service.ts";
+import { AppError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { readConversation } from "../conversation/conversation.ts";
+import type { SessionKey } from "../timeline/row.ts";
+import { operatedOf, operationOf, type Operated } from "./operation.decisions.ts";
+
+interface AwaitDeps {
+  table: Table;
+  clock: Clock;
+}
+
+/** HTTP answers within 29 s. */
+const waitMs = 20_000;
+const firstLookMs = 40;
+const longestLookMs = 800;
+
+/** How the operation ended; null where it has not yet. Throws what it failed with. */
+export async function awaitOperation(deps: AwaitDeps, key: SessionKey, id: string): Promise<Operated | null> {
+  const until = deps.clock.now() + waitMs;
+  for (let pauseMs = firstLookMs; ; pauseMs = Math.min(pauseMs * 1.5, longestLookMs)) {
+    const conversation = await readConversation(deps.table, key);
+    if (!conversation) throw new AppError("not_found");
+    const operated = operatedOf(conversation);
+    if (operated?.id === id) return checked(operated);
+    // It ended, and another one after it.
+    if (operationOf(conversation)?.id !== id) return { id, checkpoint: null, seq: null, error: null };
+    if (deps.clock.now() >= until) return null;
+    await deps.clock.sleep(pauseMs);
+  }
+}
+
+function checked(operated: Operated): Operated {
+  const { error } = operated;
+  if (error) throw new AppError(error.code, error.message);
+  return operated;
+}

@@ -1,0 +1,42 @@
+import { AppError } from "../../errors.ts";
+import type { Objects } from "../../ports/objects.ts";
+import { type CheckpointManifest, type ManifestDelta, StoredManifest } from "../../protocol/checkpoint-manifest.ts";
+
+type Reader = Pick<Objects, "get">;
+
+/** Every file of a checkpoint. Null where there is no such manifest; throws `internal` where it is no manifest. */
+export async function readManifest(objects: Reader, key: string): Promise<CheckpointManifest | null> {
+  const stored = await readStored(objects, key);
+  if (stored?.version !== 2) return stored;
+  const base = await readStored(objects, keyOfBase(key, stored.base));
+  if (base?.version !== 1) throw new AppError("internal", "A manifest's base is missing");
+  return applied(base, stored);
+}
+
+/** The key's last 64 characters are the object's SHA-256. */
+function keyOfBase(key: string, sha256: string): string {
+  return `${key.slice(0, -sha256.length)}${sha256}`;
+}
+
+async function readStored(objects: Reader, key: string) {
+  const bytes = await objects.get(key);
+  if (!bytes) return null;
+  const found = StoredManifest.safeParse(parsed(bytes));
+  if (!found.success) throw new AppError("internal", "Not a manifest");
+  return found.data;
+}
+
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return null;
+  }
+}
+
+function applied(base: CheckpointManifest, { commit, tree, files, removed }: ManifestDelta): CheckpointManifest {
+  const all = new Map(base.files.map((file) => [file.path, file]));
+  for (const path of removed) all.delete(path);
+  for (const file of files) all.set(file.path, file);
+  return { version: 1, commit, tree, files: [...all.values()] };
+}

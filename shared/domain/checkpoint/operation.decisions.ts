@@ -1,0 +1,117 @@
+import { AppError } from "../../errors.ts";
+import type { ErrorCode } from "../../protocol/error-code.ts";
+import { idPrefixes } from "../../protocol/ids.ts";
+import type { RestoreWhat } from "../../protocol/server-event.ts";
+import type { Conversation, ConversationChange, Transition } from "../conversation/conversation.ts";
+import type { NewRow } from "../timeline/row.ts";
+import { queueUpdated, startTurn, turnStarted } from "../turn/turn.decisions.ts";
+import { wakeUpGraceMs } from "../turn/waits.ts";
+
+interface Asked {
+  /** `chk_…`: stands for a turn's id where a sandbox reports what came of it. */
+  id: string;
+  user_id: string;
+  /** Milliseconds; past it nobody counts on the container any more. */
+  until: number;
+  /** A prompt came meanwhile: its turn begins at the end. */
+  starts?: true;
+}
+
+type CheckpointOperation = Asked & { kind: "checkpoint"; message: string };
+export type RestoreOperation = Asked & {
+  kind: "restore";
+  /** The checkpoint to go back to; 0 is the state before the first one. */
+  number: number;
+  what: RestoreWhat;
+  tree: string;
+  manifest_key: string;
+  message: string;
+  /** Where the chat goes back to; null where it stays. */
+  visible_to: number | null;
+};
+
+/** What a person wants of the workspace between turns: one thing at a time. */
+export type WorkspaceOperation = CheckpointOperation | RestoreOperation;
+
+/** How an operation ended. */
+export interface Operated {
+  id: string;
+  /** The newest checkpoint then. */
+  checkpoint: number | null;
+  /** Of the last row that it wrote. */
+  seq: number | null;
+  error: { code: ErrorCode; message: string } | null;
+}
+
+/** How long the container may take: past it the operation is carried out without it. */
+export const operationLimitMs = 120_000;
+
+export function operationOf({ operation }: Pick<Conversation, "operation">): WorkspaceOperation | null {
+  return operation === undefined ? null : (JSON.parse(operation) as WorkspaceOperation);
+}
+
+export function operatedOf({ operated }: Pick<Conversation, "operated">): Operated | null {
+  return operated === undefined ? null : (JSON.parse(operated) as Operated);
+}
+
+/** A report that answers an operation, not a turn. */
+export function isOperationId(id: string): boolean {
+  return id.startsWith(`${idPrefixes.checkpoint}_`);
+}
+
+/** Until it is done no turn begins: the prompts wait. */
+export function holdsTurns(conversation: Pick<Conversation, "operation">): boolean {
+  const operation = operationOf(conversation);
+  return operation !== null && operation.kind !== "checkpoint";
+}
+
+/** What a prompt changes that came while turns are held. */
+export function startsLater(conversation: Conversation): ConversationChange {
+  const operation = operationOf(conversation);
+  return operation ? { operation: JSON.stringify({ ...operation, starts: true }) } : {};
+}
+
+/** Throws `turn_running`, and `busy` while another operation is under way. */
+export function beginOperation(
+  conversation: Conversation,
+  operation: WorkspaceOperation,
+  now: number,
+): Transition<null> {
+  const present = operationOf(conversation);
+  if (conversation.phase !== "none") throw new AppError("turn_running");
+  const isOver = present?.kind === "checkpoint" && present.until <= now;
+  if (present && !isOver) throw new AppError("busy", "Something is done with the workspace already");
+  // Whoever decided on the state of before decides again: nothing else of the row says that it moved.
+  const fence = conversation.fence + 1;
+  const change = { operation: JSON.stringify(operation), fence, due_at: now + wakeUpGraceMs };
+  return { rows: [], change, result: null };
+}
+
+export interface Ending {
+  rows: NewRow[];
+  change: ConversationChange;
+  checkpoint: number | null;
+  error: Operated["error"];
+}
+
+/** The operation is over, and what waited for that begins. Null where it was over before. */
+export function endOperation(
+  conversation: Conversation,
+  id: string,
+  { rows, change, checkpoint, error }: Ending,
+  now: number,
+): Transition<null> | null {
+  const operation = operationOf(conversation);
+  if (operation?.id !== id) return null;
+  const seq = rows.length > 0 ? conversation.head + rows.length : null;
+  const operated: Operated = { id, checkpoint, seq, error };
+  const over = { ...change, operation: null, operated: JSON.stringify(operated), fence: conversation.fence + 1 };
+  if (conversation.phase !== "none") return { rows, change: over, result: null };
+  const [next, ...queue] = conversation.queue;
+  if (next && operation.starts) {
+    const begun = { ...over, ...startTurn(next, now), queue };
+    return { rows: [...rows, queueUpdated(queue), turnStarted(next.turn_id)], change: begun, result: null };
+  }
+  const isWanted = (conversation.container_wanted_until ?? 0) > now;
+  return { rows, change: { ...over, ...(isWanted ? {} : { due_at: null }) }, result: null };
+}
