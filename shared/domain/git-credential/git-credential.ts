@@ -1,0 +1,151 @@
+import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
+import type { EntityItem } from "electrodb";
+import { isConditionFailure } from "../../data/conditions.ts";
+import { rows, type Platform, type Table } from "../../data/service.ts";
+import { AppError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { TenantSecrets } from "../../ports/git-credentials.ts";
+import type { GitHosts } from "../../ports/git-hosts.ts";
+import type { Ids } from "../../ports/ids.ts";
+import type { GitCredential, PutGitCredentialRequest } from "../../protocol/git-credential.ts";
+import { changeKept, type Kept } from "./kept.ts";
+
+export interface CredentialDeps {
+  table: Table;
+  tenantSecrets: TenantSecrets;
+  gitHosts: Pick<GitHosts, "known">;
+  clock: Pick<Clock, "now" | "sleep">;
+  ids: Pick<Ids, "uuid" | "random">;
+}
+
+interface CredentialKey {
+  tenant_id: string;
+  /** The host's name. */
+  host: string;
+}
+
+export type CredentialRow = EntityItem<Platform["entities"]["gitCredential"]>;
+
+function timeOf(ms: number): string | null {
+  return ms === 0 ? null : new Date(ms).toISOString();
+}
+
+function toAnswer(row: CredentialRow): GitCredential {
+  const { host, kind, username, app_id, installation_id, hint } = row;
+  return {
+    host,
+    kind,
+    username: username || null,
+    app_id: app_id || null,
+    installation_id: installation_id || null,
+    hint,
+    created_at: new Date(row.created_at).toISOString(),
+    last_used_at: timeOf(row.last_used_at),
+    failing_since: timeOf(row.failing_since),
+  };
+}
+
+export async function findCredentialRow(
+  table: Table,
+  { tenant_id, host }: CredentialKey,
+): Promise<CredentialRow | null> {
+  const found = await rows(table).entities.gitCredential.get({ tenant_id, host }).go({ consistent: true });
+  return found.data;
+}
+
+/** All of a tenant's, at most one for each host of the deployment. */
+export async function credentialRows(table: Table, tenant_id: string): Promise<CredentialRow[]> {
+  const found = await rows(table).entities.gitCredential.query.byHost({ tenant_id }).go({ pages: "all" });
+  return found.data;
+}
+
+export async function listCredentials(table: Table, tenant_id: string): Promise<GitCredential[]> {
+  return (await credentialRows(table, tenant_id)).map(toAnswer);
+}
+
+/** Throws `not_found`. */
+export async function readCredential(table: Table, key: CredentialKey): Promise<GitCredential> {
+  const row = await findCredentialRow(table, key);
+  if (!row) throw new AppError("not_found");
+  return toAnswer(row);
+}
+
+/** As the host shows it. Throws `validation_failed`, without a word of the key. */
+function fingerprintOf(pem: string): string {
+  try {
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType !== "rsa") throw new Error("not RSA");
+    const spki = createPublicKey(key).export({ type: "spki", format: "der" });
+    return `SHA256:${createHash("sha256").update(spki).digest("base64")}`;
+  } catch {
+    const issues = [{ path: "body.private_key", message: "is no PEM of an RSA key" }];
+    throw new AppError("validation_failed", "The private key cannot be read", { issues });
+  }
+}
+
+interface Given {
+  shown: Pick<CredentialRow, "kind" | "username" | "app_id" | "installation_id" | "hint">;
+  kept: Kept;
+}
+
+function givenBy(request: PutGitCredentialRequest, revision: string): Given {
+  if (request.kind === "token") {
+    const { kind, username, token } = request;
+    const shown = { kind, username: username ?? "", app_id: "", installation_id: "", hint: token.slice(-4) };
+    return { shown, kept: { kind, revision, username, token } };
+  }
+  const { kind, app_id, installation_id, private_key } = request;
+  const hint = fingerprintOf(private_key);
+  return {
+    shown: { kind, username: "", app_id, installation_id: installation_id ?? "", hint },
+    kept: { kind, revision, app_id, installation_id, private_key },
+  };
+}
+
+/**
+ * Replaces the tenant's credential for a host. The secret is written first: until the row names its revision nobody uses
+ * it. Throws `not_found` for a host that is none of this deployment's, `validation_failed` where it takes none.
+ */
+export async function putCredential(
+  deps: CredentialDeps,
+  key: CredentialKey,
+  user_id: string,
+  request: PutGitCredentialRequest,
+): Promise<GitCredential> {
+  const host = deps.gitHosts.known(key.host);
+  if (!host) throw new AppError("not_found", "There is no such git host here");
+  const wrong = (path: string, message: string) =>
+    new AppError("validation_failed", `${key.host} ${message}`, { issues: [{ path, message }] });
+  if (host.isBuiltIn) throw wrong("body", "signs its own credentials");
+  if (request.kind === "github_app" && host.kind !== "github") throw wrong("body.kind", "is no GitHub");
+  const revision = deps.ids.uuid();
+  const { shown, kept } = givenBy(request, revision);
+  const { tenant_id } = key;
+  const changing = { secrets: deps.tenantSecrets, clock: deps.clock, ids: deps.ids };
+  await changeKept(changing, tenant_id, (all) => ({ ...all, [key.host]: kept }));
+  const row = {
+    tenant_id,
+    host: key.host,
+    origin: host.origin,
+    ...shown,
+    revision,
+    created_by: user_id,
+    created_at: deps.clock.now(),
+    last_used_at: 0,
+    failing_since: 0,
+  };
+  await rows(deps.table).entities.gitCredential.upsert(row).go();
+  return toAnswer(row);
+}
+
+/** From its row's end on nobody uses it; then its secret goes. Throws `not_found`. */
+export async function deleteCredential(deps: CredentialDeps, { tenant_id, host }: CredentialKey): Promise<void> {
+  try {
+    await rows(deps.table).entities.gitCredential.remove({ tenant_id, host }).go();
+  } catch (error) {
+    if (isConditionFailure(error)) throw new AppError("not_found");
+    throw error;
+  }
+  const changing = { secrets: deps.tenantSecrets, clock: deps.clock, ids: deps.ids };
+  await changeKept(changing, tenant_id, ({ [host]: _gone, ...others }) => others);
+}
