@@ -4,7 +4,10 @@ import { join, resolve } from "node:path";
 import { startPlatform, type Platform } from "../infra/local/platform.ts";
 import { prepare } from "../infra/local/prepare.ts";
 import type { TokenAnswer } from "../shared/protocol/account.ts";
+import { measureCheckpoint } from "./bench/checkpoint.ts";
+import { measureClone } from "./bench/clone.ts";
 import { measurePeers } from "./bench/peers/main.ts";
+import { measureSandbox } from "./bench/sandbox.ts";
 import { measureScale } from "./bench/scale.ts";
 import { measureTurns } from "./bench/turns.ts";
 import { ApiClient } from "./demo/client.ts";
@@ -45,4 +48,12 @@ async function main(): Promise<void> {
   if (wants("scale")) await measureScale();
 }
 
-await (named[0] === "peers" ? measurePeers(named.slice(1)) : main());
+/** Each alone: they start no platform, or one of their own. */
+const alone: Record<string, () => Promise<void>> = {
+  peers: () => measurePeers(named.slice(1)),
+  checkpoint: measureCheckpoint,
+  clone: measureClone,
+  sandbox: measureSandbox,
+};
+
+await (alone[named[0] ?? ""] ?? main)();

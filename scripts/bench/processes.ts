@@ -49,6 +49,16 @@ export function pssMegabytes(): number {
   return tree().reduce((sum, { pid }) => sum + kilobytesOf(pid, "smaps_rollup", /^Pss:\s+(\d+)/m), 0) / 1024;
 }
 
+/** All below this process. */
+export function processesOf(root = process.pid): string[] {
+  return tree(root).map(({ pid }) => pid);
+}
+
+/** Proportional set size in MB of these alone. */
+export function pssOf(pids: string[]): number {
+  return pids.reduce((sum, pid) => sum + kilobytesOf(pid, "smaps_rollup", /^Pss:\s+(\d+)/m), 0) / 1024;
+}
+
 /** Resident set size in MB: a page that several share counts for each. */
 export function residentMegabytes(root: number): number {
   return tree(root).reduce((sum, { pid }) => sum + kilobytesOf(pid, "status", /^VmRSS:\s+(\d+)/m), 0) / 1024;

@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Platform } from "../../infra/local/platform.ts";
 import type { ServerEvent } from "../../shared/protocol/server-event.ts";
 import type { Session } from "../../shared/protocol/session.ts";
@@ -11,6 +14,7 @@ const longRounds = 3;
 interface Turn {
   wallMs: number;
   firstDeltaMs: number;
+  firstToolMs: number;
   cpuMs: number;
   /** When each answer of the model was committed, in milliseconds of one clock. */
   answersAt: number[];
@@ -39,15 +43,17 @@ class Watched {
     const cpuBefore = cpuMs();
     const before = performance.now();
     let firstDeltaMs = Number.NaN;
+    let firstToolMs = Number.NaN;
     const answersAt: number[] = [];
     this.#listen = ({ type, data }) => {
       if (type === "message.delta" && Number.isNaN(firstDeltaMs)) firstDeltaMs = performance.now() - before;
+      if (type === "tool.completed" && Number.isNaN(firstToolMs)) firstToolMs = performance.now() - before;
       if (type === "message.completed" && data.role === "assistant") answersAt.push(performance.now());
     };
     const sent = await this.#socket.ask({ type: "message.send", session_id: this.id, content });
     const ended = await this.#socket.waitFor("turn.ended", ({ turn_id }) => turn_id === sent["turn_id"], 600_000);
     if (ended.data.reason !== "completed") throw new Error(`a turn ended with ${ended.data.reason}`);
-    return { wallMs: performance.now() - before, firstDeltaMs, cpuMs: cpuMs() - cpuBefore, answersAt };
+    return { wallMs: performance.now() - before, firstDeltaMs, firstToolMs, cpuMs: cpuMs() - cpuBefore, answersAt };
   }
 }
 
@@ -76,6 +82,20 @@ async function measureFirstDelta(api: ApiClient, socket: ApiSocket, warm: Watche
   row("  no sandbox / up, median of rounds", `x${median(pairs.map(({ ready, cold }) => cold / ready)).toFixed(2)}`);
 }
 
+/** A new session's first command, by turns with a sandbox that waited for it and with one that is started for it. */
+async function measureFirstTool(api: ApiClient, socket: ApiSocket, refillPool: () => Promise<boolean>): Promise<void> {
+  const found: Record<"warm" | "cold", number[]> = { warm: [], cold: [] };
+  for (let round = 0; round < 2 * rounds; round += 1) {
+    // Right after one was adopted the next is still to come: the second session of a pair finds none.
+    const kind = round % 2 === 0 ? "warm" : "cold";
+    if (kind === "warm" && !(await refillPool())) return row("first tool result", "no pool");
+    const session = await Watched.open(api, socket);
+    found[kind].push((await session.turn("rehearsal: tools 1")).firstToolMs);
+  }
+  row("prompt to first tool result, a sandbox waited", range(found.warm));
+  row("prompt to first tool result, one was started", range(found.cold));
+}
+
 /** Late steps of one long turn against its early ones. A turn has at most 200 model calls. */
 async function measureGrowth(session: Watched): Promise<void> {
   const { answersAt } = await session.turn("rehearsal: tools 195");
@@ -101,6 +121,8 @@ interface Bench {
   socket: ApiSocket;
   /** A session whose sandbox is up. */
   warm: Watched;
+  /** Waits until a sandbox waits. False where none ever does. */
+  refillPool: () => Promise<boolean>;
 }
 
 /** By the name that picks it. */
@@ -109,22 +131,46 @@ const parts: Record<string, (bench: Bench) => Promise<void>> = {
     await measureTools(warm, 10, rounds);
     await measureTools(warm, 50, longRounds);
   },
-  first: ({ api, socket, warm }) => measureFirstDelta(api, socket, warm),
+  async first({ api, socket, warm, refillPool }) {
+    await measureFirstDelta(api, socket, warm);
+    await measureFirstTool(api, socket, refillPool);
+  },
   growth: async ({ api, socket }) => measureGrowth(await Watched.open(api, socket)),
   memory: ({ api, socket }) => measureMemory(api, socket),
 };
 
+const poolLookMs = 100;
+const looksPerSweep = 50;
+const longestRefillMs = 60_000;
+/** Its hello is stored a moment after it said that it waits; and what its start took is over by then. */
+const settleMs = 1_500;
+
+function poolOf({ stateDir, runSchedule }: Pick<Platform, "runSchedule" | "stateDir">) {
+  const log = join(stateDir, "logs/containers.log");
+  const countOf = (text: string) => readFileSync(log, "utf8").split(text).length - 1;
+  const waits = () => countOf('"waiting for a session"') > countOf('"adopted"');
+  return async () => {
+    const end = performance.now() + longestRefillMs;
+    for (let look = 0; !waits() && performance.now() < end; look += 1) {
+      if (look % looksPerSweep === 0) runSchedule("Sweeper");
+      await pause(poolLookMs);
+    }
+    await pause(settleMs);
+    return waits();
+  };
+}
+
 /** All parts, or those that are named. */
 export async function measureTurns(
   api: ApiClient,
-  { webSocketUrl }: Pick<Platform, "webSocketUrl">,
+  platform: Pick<Platform, "webSocketUrl" | "runSchedule" | "stateDir">,
   wants: (part: string) => boolean,
 ): Promise<void> {
-  const socket = await api.connect(webSocketUrl);
+  const socket = await api.connect(platform.webSocketUrl);
   const warm = await Watched.open(api, socket);
   for (const warmUp of [2, 10, 10]) await warm.turn(`rehearsal: tools ${warmUp}`);
   for (const [name, measure] of Object.entries(parts)) {
-    if (wants(name)) await measure({ api, socket, warm });
+    if (wants(name)) await measure({ api, socket, warm, refillPool: poolOf(platform) });
   }
   await socket.close();
 }

@@ -67,7 +67,7 @@ test("trees and packs are what git reads", () => {
   const tree = treeBody(entries);
   const all = {
     oids: [...oids, objectId("tree", tree)],
-    bytes: Buffer.concat([...bodies.map((body) => packEntry("blob", body)), packEntry("tree", tree)]),
+    bytes: Buffer.concat([...bodies.flatMap((body) => packEntry("blob", body)), ...packEntry("tree", tree)]),
   };
   const pack = packOf([all]);
   execFileSync("git", ["index-pack", "--strict", "--stdin"], { cwd: folder, input: pack });

@@ -95,7 +95,7 @@ function writeSubmodule(into: OpenFolder, name: string, oid: string): Entry {
 
 function makeFolder(into: OpenFolder, name: string): void {
   try {
-    mkdirSync(into.at(name), { mode: 0o777 });
+    mkdirSync(into.path(name), { mode: 0o777 });
   } catch (error) {
     if (errorCode(error) !== "EEXIST") throw error;
   }
@@ -111,8 +111,8 @@ function writeFile(
   body: Buffer,
 ): Entry {
   const mode: FileMode = rawMode === "120000" ? "120000" : Number.parseInt(rawMode, 8) & 0o100 ? "100755" : "100644";
-  rmSync(into.at(name), { force: true });
-  if (mode === "120000") symlinkSync(body, into.at(name));
+  rmSync(into.path(name), { force: true });
+  if (mode === "120000") symlinkSync(body, into.path(name));
   else writeContent(context, into, name, path, oid, body, mode === "100755");
   return { kind: "file", mode, oid, sizeBytes: body.length };
 }
@@ -126,7 +126,7 @@ function writeContent(
   body: Buffer,
   executable: boolean,
 ): void {
-  const fd = openSync(into.at(name), createFlags, executable ? 0o777 : 0o666);
+  const fd = openSync(into.path(name), createFlags, executable ? 0o777 : 0o666);
   try {
     for (let at = 0; at < body.length;) at += writeSync(fd, body, at);
     context.stats.trust(path, fstatSync(fd, { bigint: true }), oid);

@@ -1,97 +1,163 @@
-import type { PushOutcome, TakenCheckpoint } from "../../../../../shared/protocol/sandbox-frame.ts";
+import { AppError } from "../../../../../shared/errors.ts";
+import type { MergeBody, MergeConflict, MergeResult } from "../../../../../shared/protocol/merge.ts";
+import type { PushOutcome, PushTarget, TakenCheckpoint } from "../../../../../shared/protocol/sandbox-frame.ts";
 import { log, messageOf } from "../../log.ts";
-import type { Command, PlatformLink } from "../platform/platform-link.ts";
+import type { Command, PlatformLink, Welcome } from "../platform/platform-link.ts";
 import type { Uploads } from "../platform/uploads.ts";
-import { commitBody } from "./commit-body.ts";
-import { diffStat } from "./diff-stat.ts";
-import { manifestOf } from "./manifest.ts";
-import { packOf } from "./pack.ts";
-import type { Pusher } from "./pusher.ts";
-import type { History } from "./history.ts";
-import type { Snapshot } from "./snapshot.ts";
 import type { Workspace } from "../workspace/workspace.ts";
+import { CheckpointMaker, type CommitSaid } from "./checkpoint-maker.ts";
+import type { History } from "./history.ts";
+import type { Pusher } from "./pusher.ts";
+import { PushGuard } from "./push-guard.ts";
+import { differingPaths, type Folder } from "./folder-tree.ts";
+import { shownConflicts } from "./merge-conflicts.ts";
+import { Merges } from "./merges.ts";
+import { restoreFiles } from "./restore-files.ts";
+import type { FileDifference } from "./snapshot.ts";
+import type { StatCache } from "./stat-cache.ts";
+import { targetFolder } from "./target-folder.ts";
 
 export type TakeCheckpoint = Extract<Command, { type: "checkpoint.take" }>;
+export type RestoreCheckpoint = Extract<Command, { type: "checkpoint.restore" }>;
 type TakenFrame = Parameters<PlatformLink["sendDurable"]>[0] & { type: "sandbox.checkpoint_taken" };
 
 interface CheckpointsOptions {
-  link: Pick<PlatformLink, "sendDurable">;
+  link: Pick<PlatformLink, "sendDurable" | "request">;
   uploads: Pick<Uploads, "put">;
   workspace: Workspace;
+  /** Where the workspace is. */
+  path: string;
+  stats: StatCache;
   history: History;
   pusher: Pusher;
+  isFirst: boolean;
+  /** There is a repository to push to. */
+  hasRemote: boolean;
+  /** The push of the newest checkpoint is held. */
+  isHeld: boolean;
+  /** Whose name is on a checkpoint before a stop, where no turn came before. */
+  checkpointAs: Welcome["checkpoint_as"];
+  /** A person changes these files. */
+  onRestoring: (paths: string[]) => void;
+  share: (paths: string[]) => Promise<void>;
+  /** The files are half restored: this container has to go, and the restore is carried out without it. */
+  onBroken: (message: string) => void;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
 
-/** This often a pack holds everything above the base, so that a restore needs few. */
-const completeEvery = 16;
 const noPush: PushOutcome = { status: "none", branch: null, error: null };
+const ackTimeoutMs = 60_000;
+/** What changes all the time is not waited for: what it changed last is set aside where it stands in the way. */
+const maxLooks = 3;
+const stopId = "chk_stop";
 
-/** Takes checkpoints, one at a time; a turn's second request gets the first one's answer. */
+function frameOf(turn_id: string, cause?: "before" | "restore" | "stop" | "merge"): TakenFrame {
+  const said = cause ? { cause } : {};
+  return { type: "sandbox.checkpoint_taken", turn_id, checkpoint: null, push: noPush, error: null, ...said };
+}
+
+/** Takes checkpoints and goes back to them, one at a time; a second request gets the first one's answer. */
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
+  readonly #maker: CheckpointMaker;
+  readonly #guard: PushGuard;
   readonly #answers = new Map<string, TakenFrame | null>();
   #queue: Promise<unknown> = Promise.resolve();
-  #made = 0;
   #last: TakeCheckpoint | null = null;
+  /** Of the last merge that had any. */
+  #conflicts: MergeConflict[] = [];
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
+    this.#maker = new CheckpointMaker(options);
+    this.#guard = new PushGuard(options.isHeld ? options.history.head : null);
   }
 
   take(command: TakeCheckpoint): Promise<void> {
-    const answer = this.#answers.get(command.turn_id);
+    this.#last = command;
+    return this.#once(command.turn_id, async () => void (await this.#take(command, frameOf(command.turn_id), true)));
+  }
+
+  restore(command: RestoreCheckpoint): Promise<void> {
+    return this.#once(command.operation_id, () => this.#restore(command));
+  }
+
+  /** What changed since the last checkpoint: the container is about to go. Throws where it could not be saved. */
+  async takeLast(): Promise<void> {
+    const as = this.#options.checkpointAs;
+    const unasked = as && {
+      type: "checkpoint.take" as const,
+      turn_id: stopId,
+      message: "Before the sandbox stopped",
+      ...as,
+    };
+    const last = this.#last ?? unasked;
+    if (!last) return;
+    const failure = await this.alone(() => this.#take({ ...last, push: null }, frameOf(last.turn_id, "stop"), false));
+    if (failure !== null) throw new Error(failure);
+  }
+
+  /** Nothing else changes or reads the files for a checkpoint meanwhile. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(work);
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  #once(id: string, work: () => Promise<void>): Promise<void> {
+    const answer = this.#answers.get(id);
     if (answer) this.#options.link.sendDurable(answer);
     if (answer !== undefined) return Promise.resolve();
-    this.#answers.set(command.turn_id, null);
-    this.#last = command;
-    const taken = this.#queue.then(() => this.#take(command, { evenUnchanged: true }));
-    this.#queue = taken;
-    return taken;
+    this.#answers.set(id, null);
+    return this.alone(work);
   }
 
-  /** What changed since the last turn's checkpoint, as one more of that turn: the container is about to go. */
-  async takeLast(): Promise<void> {
-    const last = this.#last;
-    if (last === null) return;
-    this.#queue = this.#queue.then(() => this.#take({ ...last, push: null }, { evenUnchanged: false }));
-    await this.#queue;
-  }
-
-  async #take(command: TakeCheckpoint, say: { evenUnchanged: boolean }): Promise<void> {
+  /** Why it failed; null where it did not. */
+  async #take(command: TakeCheckpoint, frame: TakenFrame, evenUnchanged: boolean): Promise<string | null> {
     const startedAt = performance.now();
-    const frame: TakenFrame = {
-      type: "sandbox.checkpoint_taken",
-      turn_id: command.turn_id,
-      checkpoint: null,
-      push: noPush,
-      error: null,
-    };
+    let failure: string | null = null;
     try {
       const { checkpoint, leftOut } = await this.#make(command);
       frame.checkpoint = checkpoint;
       if (leftOut.length > 0) frame.error = `not in the checkpoint: ${leftOut.join(", ")}`.slice(0, 500);
-      if (command.push && (checkpoint || this.#options.pusher.isBehind))
-        frame.push = await this.#options.pusher.push(command.push);
+      frame.push = await this.#push(command, checkpoint);
       this.#answers.set(command.turn_id, frame);
     } catch (error) {
-      frame.error = messageOf(error).slice(0, 500);
+      failure = frame.error = messageOf(error).slice(0, 500);
       // It may be asked for again.
       this.#answers.delete(command.turn_id);
     }
     log("checkpoint", { turn_id: command.turn_id, ms: Math.round(performance.now() - startedAt), error: frame.error });
-    if (frame.checkpoint || say.evenUnchanged) this.#options.link.sendDurable(frame);
+    if (frame.checkpoint || evenUnchanged) this.#options.link.sendDurable(frame);
+    return failure;
   }
 
-  async #make(command: TakeCheckpoint): Promise<{ checkpoint: TakenCheckpoint | null; leftOut: string[] }> {
+  async #push(
+    { push, allow_secrets }: { push: PushTarget | null; allow_secrets?: boolean | undefined },
+    checkpoint: TakenCheckpoint | null,
+  ): Promise<PushOutcome> {
+    const { pusher } = this.#options;
+    if (allow_secrets && push) pusher.owe(this.#guard.release());
+    if (checkpoint) this.#guard.look(checkpoint.commit, checkpoint.secrets ?? []);
+    if (this.#guard.isHolding) return this.#unpushed(checkpoint);
+    return push && (checkpoint || pusher.isBehind) ? pusher.push(push) : noPush;
+  }
+
+  /** Whoever goes on from here must know that it is held, a later container above all. */
+  #unpushed(checkpoint: TakenCheckpoint | null): PushOutcome {
+    const isHeld = checkpoint !== null && this.#options.hasRemote && this.#guard.isHolding;
+    return { ...noPush, status: isHeld ? "held" : "none" };
+  }
+
+  async #make(said: CommitSaid): Promise<{ checkpoint: TakenCheckpoint | null; leftOut: string[] }> {
     const { workspace } = this.#options;
     const pending = await workspace.snapshot();
     try {
       const { snapshot } = pending;
       const unchanged = snapshot.root.oid === workspace.saved.oid;
       if (unchanged) workspace.store.forget(workspace.store.takeAdded().oids);
-      const checkpoint = unchanged ? null : await this.#save(command, snapshot);
+      const checkpoint = unchanged ? null : await this.#maker.save(said, snapshot);
       pending.keep();
       return { checkpoint, leftOut: [...snapshot.leftOut, ...snapshot.unreadable] };
     } catch (error) {
@@ -100,43 +166,117 @@ export class Checkpoints {
     }
   }
 
-  /** The commit exists, for everybody else, once its pack and manifest are durable. */
-  async #save(command: TakeCheckpoint, { root, differences }: Snapshot): Promise<TakenCheckpoint> {
-    const { workspace, history, uploads, now } = this.#options;
-    const parent = history.head;
-    const body = commitBody({
-      tree: root.oid,
-      parent,
-      author: command.author,
-      coAuthor: command.co_author,
-      message: command.message,
-      atSeconds: Math.floor(now() / 1000),
-    });
-    const commit = workspace.store.put("commit", body);
-    const added = workspace.store.takeAdded();
-    const isComplete = this.#made % completeEvery === 0;
-    const pack = isComplete ? await history.completePack(added) : packOf([added]);
-    const [packKey, manifestKey, stat] = await Promise.all([
-      uploads.put("pack", pack),
-      uploads.put("manifest", manifestOf(root, commit)),
-      diffStat(differences, async (oid) => (await workspace.store.read(oid)).body),
-    ]).catch((error: unknown) => {
-      workspace.store.forget(added.oids);
+  async #restore(command: RestoreCheckpoint): Promise<void> {
+    const startedAt = performance.now();
+    const frame = frameOf(command.operation_id, "restore");
+    let touched = false;
+    try {
+      await this.#saveBefore(command);
+      const { workspace } = this.#options;
+      const to = await targetFolder(workspace.store, command.tree, workspace.saved);
+      if (to !== workspace.saved) {
+        touched = true;
+        frame.checkpoint = await this.#become(command, to);
+      }
+      frame.push = await this.#push(command, frame.checkpoint);
+      this.#answers.set(command.operation_id, frame);
+    } catch (error) {
+      frame.error = messageOf(error).slice(0, 500);
+      this.#answers.delete(command.operation_id);
+      if (touched) return this.#options.onBroken(`the files could not be restored: ${frame.error}`);
+    }
+    log("restore", { id: command.operation_id, ms: Math.round(performance.now() - startedAt), error: frame.error });
+    this.#options.link.sendDurable(frame);
+  }
+
+  /** The target branch comes into the files; where both sides changed the same lines only if that is wanted. */
+  merge(body: MergeBody): Promise<MergeResult> {
+    return this.alone(() => this.#merge(body));
+  }
+
+  async #merge(body: MergeBody): Promise<MergeResult> {
+    const { workspace, history } = this.#options;
+    const merges = new Merges({ store: workspace.store, history });
+    const tip = await merges.tipOf(body);
+    const nothing = { target_commit: tip, pushed_into: false, conflicts: [] };
+    if (tip === null) return { ...nothing, kind: "up_to_date" };
+    // Asked again before anybody resolved them: who asked may not have heard of them.
+    if (this.#maker.merging === tip) return { ...nothing, kind: "conflicts", conflicts: this.#conflicts };
+    await this.#saveBefore({ ...body, operation_id: body.id, before_message: `Before merging ${body.target_branch}` });
+    const incoming = await merges.incoming(body, tip, workspace.saved);
+    const { folder, conflicts, read } = incoming?.merged ?? { conflicts: [] };
+    if (conflicts.length > 0 && folder && read) {
+      if (body.keep_conflicts) await this.#broken(() => this.#putConflicts(body.id, folder, tip));
+      // What the files hold goes into the next pack.
+      else workspace.store.forget(workspace.store.takeAdded().oids);
+      this.#conflicts = shownConflicts(conflicts, read);
+      return { ...nothing, kind: "conflicts", conflicts: this.#conflicts };
+    }
+    if (folder) await this.#broken(() => this.#saveMerge(body, folder, tip));
+    if (body.into && this.#guard.isHolding)
+      throw new AppError("not_pushed", "The push is held: a secret is in the files");
+    return { ...nothing, kind: folder ? "merged" : "up_to_date", pushed_into: await merges.pushInto(body, tip) };
+  }
+
+  async #putConflicts(id: string, folder: Folder, tip: string): Promise<void> {
+    await this.#write(id, folder);
+    this.#maker.mergesNext(tip);
+  }
+
+  async #saveMerge(body: MergeBody, to: Folder, merged: string): Promise<void> {
+    const { message, author, co_author, id: operation_id } = body;
+    const frame = frameOf(operation_id, "merge");
+    frame.checkpoint = await this.#become({ operation_id, message, author, co_author, merged }, to);
+    frame.push = await this.#push(body, frame.checkpoint);
+    await this.#options.link.request(frame, ackTimeoutMs);
+  }
+
+  /** What breaks off with the files in between ends this container: the next one has the last checkpoint. */
+  async #broken<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#options.onBroken(`the merge broke off: ${messageOf(error)}`.slice(0, 500));
       throw error;
+    }
+  }
+
+  /** The present state is on the log before a file of it changes. */
+  async #saveBefore({
+    operation_id,
+    before_message: message,
+    author,
+    co_author,
+  }: Pick<RestoreCheckpoint, "operation_id" | "before_message" | "author" | "co_author">): Promise<void> {
+    for (let looks = 0; looks < maxLooks; looks += 1) {
+      const { checkpoint } = await this.#make({ message, author, co_author });
+      if (!checkpoint) return;
+      this.#guard.look(checkpoint.commit, checkpoint.secrets ?? []);
+      const frame = { ...frameOf(operation_id, "before"), checkpoint, push: this.#unpushed(checkpoint) };
+      await this.#options.link.request(frame, ackTimeoutMs);
+    }
+  }
+
+  async #become(command: CommitSaid & Pick<RestoreCheckpoint, "operation_id">, to: Folder): Promise<TakenCheckpoint> {
+    const { workspace } = this.#options;
+    const differences = await this.#write(command.operation_id, to);
+    workspace.adopt(to);
+    return this.#maker.save(command, { root: to, differences });
+  }
+
+  async #write(operation_id: string, to: Folder): Promise<FileDifference[]> {
+    const { workspace, path, stats, onRestoring, share } = this.#options;
+    const from = workspace.saved;
+    const mark = operation_id.slice(-6).toLowerCase();
+    const set = () => restoreFiles({ store: workspace.store, stats, workspace: path, from, to, mark });
+    const paths = differingPaths(from, to);
+    onRestoring(paths);
+    const { differences, keptAside } = await set().catch(async (error: unknown) => {
+      log("restoring again", { error: messageOf(error) });
+      await share(paths);
+      return set();
     });
-    await workspace.store.setHead(commit);
-    await history.add(commit, added);
-    this.#made += 1;
-    return {
-      commit,
-      parent_commit: parent,
-      tree: root.oid,
-      message: command.message.slice(0, 1000),
-      stat,
-      pack_key: packKey,
-      pack_bytes: pack.length,
-      pack_is_complete: isComplete,
-      manifest_key: manifestKey,
-    };
+    if (keptAside.length > 0) log("kept aside", { files: keptAside.length });
+    return differences;
   }
 }

@@ -1,3 +1,5 @@
+import { bytesOfName, nameOfBytes } from "../workspace/file-name.ts";
+
 export type FileMode = "100644" | "100755" | "120000";
 
 export interface FileEntry {
@@ -36,8 +38,8 @@ function modeOf(entry: Entry): string {
 /** The body of a tree object: git sorts by bytes, a folder as if its name ended in a slash. */
 export function treeBody(entries: ReadonlyMap<string, Entry>): Buffer {
   const rows = [...entries].map(([name, entry]) => ({
-    key: Buffer.from(entry.kind === "folder" ? `${name}/` : name),
-    row: Buffer.concat([Buffer.from(`${modeOf(entry)} ${name}\0`), Buffer.from(entry.oid, "hex")]),
+    key: bytesOfName(entry.kind === "folder" ? `${name}/` : name),
+    row: Buffer.concat([bytesOfName(`${modeOf(entry)} ${name}\0`), Buffer.from(entry.oid, "hex")]),
   }));
   rows.sort((a, b) => Buffer.compare(a.key, b.key));
   return Buffer.concat(rows.map(({ row }) => row));
@@ -55,7 +57,7 @@ export function parseTree(body: Buffer): TreeRow[] {
     const space = body.indexOf(0x20, at);
     const end = body.indexOf(0, space);
     if (space < 0 || end < 0 || end + 21 > body.length) throw new Error("malformed tree");
-    const name = body.toString("utf8", space + 1, end);
+    const name = nameOfBytes(body.subarray(space + 1, end));
     rows.push({ mode: body.toString("latin1", at, space), name, oid: body.toString("hex", end + 1, end + 21) });
     at = end + 21;
   }
@@ -67,11 +69,18 @@ export function isGitFolder(name: string): boolean {
   return name.toLowerCase() === ".git";
 }
 
+/** What HFS+ does not see in a name. */
+const invisible = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
+
 /** A name that a repository may put into a folder: one part of a path, and never git's own folder. */
 export function isSafeName(name: string): boolean {
   if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0")) return false;
-  // Also the spellings that other file systems take for `.git`.
-  return !isGitFolder(name.replace(/[. ]+$/, "")) && !/^git~\d+$/i.test(name);
+  // Also the spellings that other file systems take for `.git`: NTFS its short name, its streams, its dots at the end.
+  const seen = name
+    .replace(invisible, "")
+    .replace(/:.*$/s, "")
+    .replace(/[. ]+$/, "");
+  return !isGitFolder(seen) && !/^git~\d+$/i.test(seen);
 }
 
 /** The entry at a path, or null. */
@@ -84,4 +93,15 @@ export function entryAt(root: Folder, path: string): Entry | null {
     at = next;
   }
   return at;
+}
+
+/** Paths of files that differ, and of the topmost folders that only one side has. */
+export function differingPaths(from: Folder, to: Folder, path = ""): string[] {
+  const names = new Set([...from.entries.keys(), ...to.entries.keys()]);
+  return [...names].flatMap((name) => {
+    const [before, after] = [from.entries.get(name), to.entries.get(name)];
+    const below = path ? `${path}/${name}` : name;
+    if (before === after) return [];
+    return before?.kind === "folder" && after?.kind === "folder" ? differingPaths(before, after, below) : [below];
+  });
 }

@@ -1,12 +1,41 @@
+import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type PackPart, packOf } from "./pack.ts";
 
+/** Where objects lie, as they stand in a pack. */
+interface Kept {
+  path: string;
+  oids: string[];
+}
+
 interface Made {
   commit: string;
-  oids: string[];
-  /** Where the objects lie, as they stand in a pack. */
-  path: string;
+  paths: Kept[];
+}
+
+/** A pack in object storage, of those that a restore lays over the base. */
+interface Uploaded {
+  sha256: string;
+  bytes: number;
+  paths: Kept[];
+}
+
+export interface NextPack {
+  pack: Buffer;
+  sha256: string;
+  /** SHA-256 of the packs whose objects this one holds as well: a restore needs them no more. */
+  replaces: string[];
+  /** It replaces all: everything above the base is in it. */
+  isComplete: boolean;
+}
+
+/** So many packs of a size become one of the next size, so that both packs and their bytes grow by the logarithm. */
+const fanOut = 8;
+const smallestTierBytes = 4096;
+
+function tierOf(bytes: number): number {
+  return Math.max(0, Math.floor(Math.log(bytes / smallestTierBytes) / Math.log(fanOut)) + 1);
 }
 
 /** The commits above the base, oldest first, and the objects that each brought. */
@@ -14,6 +43,8 @@ export class History {
   readonly base: string | null;
   readonly #folder: string;
   readonly #made: Made[] = [];
+  /** Oldest first. */
+  readonly #uploaded: Uploaded[] = [];
 
   /** `folder`: private to the supervisor. */
   constructor(base: string | null, folder: string) {
@@ -25,11 +56,31 @@ export class History {
     return this.#made.at(-1)?.commit ?? this.base;
   }
 
-  async add(commit: string, { oids, bytes }: PackPart): Promise<void> {
-    const path = join(this.#folder, commit);
+  /** `pack`: in which it is durable now. */
+  async add(commit: string, part: PackPart, { sha256, replaces }: NextPack): Promise<void> {
+    const kept = { path: await this.#keep(commit, part), oids: part.oids };
+    this.#made.push({ commit, paths: [kept] });
+    const absorbed = this.#uploaded.splice(this.#uploaded.length - replaces.length);
+    const paths = [...absorbed.flatMap((pack) => pack.paths), kept];
+    this.#uploaded.push({ sha256, paths, bytes: absorbed.reduce((sum, { bytes }) => sum + bytes, part.bytes.length) });
+  }
+
+  /** What earlier containers made, up to `commit`: each pack as it lies in object storage. */
+  async restore(commit: string, packs: PackPart[]): Promise<void> {
+    const paths: Kept[] = [];
+    for (const [number, part] of packs.entries()) {
+      const kept = { path: await this.#keep(`restored-${number}`, part), oids: part.oids };
+      this.#uploaded.push({ sha256: sha256Of(packOf([part])), bytes: part.bytes.length, paths: [kept] });
+      paths.push(kept);
+    }
+    this.#made.push({ commit, paths });
+  }
+
+  async #keep(name: string, { bytes }: PackPart): Promise<string> {
+    const path = join(this.#folder, name);
     await mkdir(this.#folder, { recursive: true });
     await writeFile(path, bytes);
-    this.#made.push({ commit, oids, path });
+    return path;
   }
 
   /** The base, or a commit above it. */
@@ -40,15 +91,40 @@ export class History {
   /** What a repository that has `commit` (null: the base, if anything) lacks for the head. */
   async packAfter(commit: string | null): Promise<Buffer> {
     const from = this.#made.findIndex((made) => made.commit === commit) + 1;
-    return packOf(await this.#parts(this.#made.slice(from)));
+    return packOf(await Promise.all(this.#made.slice(from).flatMap(({ paths }) => paths.map(readPart))));
   }
 
-  /** All objects above the base, and `more`. */
-  async completePack(more: PackPart): Promise<Buffer> {
-    return packOf([...(await this.#parts(this.#made)), more]);
+  /** The pack that makes `more` durable: of `more` alone, or together with the packs of its size before it. */
+  async nextPack(more: PackPart): Promise<NextPack> {
+    const kept = this.#uploaded.length - this.#absorbed(more.bytes.length);
+    const absorbed = this.#uploaded.slice(kept);
+    const older = await Promise.all(absorbed.flatMap(({ paths }) => paths.map(readPart)));
+    const pack = packOf([...older, more]);
+    const replaces = absorbed.map(({ sha256 }) => sha256);
+    return { pack, sha256: sha256Of(pack), replaces, isComplete: kept === 0 };
   }
 
-  #parts(made: Made[]): Promise<PackPart[]> {
-    return Promise.all(made.map(async ({ oids, path }) => ({ oids, bytes: await readFile(path) })));
+  /** How many of the newest packs make, with one of `bytes`, as many of a size as become one. */
+  #absorbed(bytes: number): number {
+    let [absorbed, sum] = [0, bytes];
+    for (;;) {
+      const tier = tierOf(sum);
+      let [count, next] = [absorbed, sum];
+      for (; count < this.#uploaded.length; count += 1) {
+        const pack = this.#uploaded.at(-1 - count);
+        if (!pack || tierOf(pack.bytes) > tier) break;
+        next += pack.bytes;
+      }
+      if (count - absorbed + 1 < fanOut) return absorbed;
+      [absorbed, sum] = [count, next];
+    }
   }
+}
+
+function sha256Of(pack: Buffer): string {
+  return createHash("sha256").update(pack).digest("hex");
+}
+
+async function readPart({ path, oids }: Kept): Promise<PackPart> {
+  return { oids, bytes: await readFile(path) };
 }

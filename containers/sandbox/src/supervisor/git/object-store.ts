@@ -2,12 +2,19 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { join } from "node:path";
 import { inflateSync } from "node:zlib";
-import { indexPack, init, readObject, setConfig, writeRef } from "isomorphic-git";
+import { indexPack, init, readObject, writeRef } from "isomorphic-git";
 import { errorCode } from "../workspace/open-folder.ts";
-import { type PackPart, deflated, packEntry } from "./pack.ts";
+import { hasGit, runGit } from "./git-program.ts";
+import { ObjectReader } from "./object-reader.ts";
+import { type PackPart, deflated, largeBytes, packEntry } from "./pack.ts";
+import { storedZlib } from "./stored-zlib.ts";
 
 export type ObjectType = "blob" | "tree" | "commit";
 
+const attributes = "* -text -eol -crlf -ident -filter -diff -merge -working-tree-encoding\n";
+const indexTimeoutMs = 120_000;
+/** Of an earlier checkpoint: uploads have this limit too. */
+const maxPackBytes = 2048 * 1024 * 1024;
 const checkpointRef = "refs/heads/checkpoint";
 
 export function objectId(type: ObjectType, body: Buffer): string {
@@ -19,6 +26,7 @@ export class ObjectStore {
   readonly gitdir: string;
   /** isomorphic-git's memory of pack indexes; without it each read parses them anew. */
   readonly cache: object = {};
+  readonly #reader: ObjectReader;
   /** Objects above the base that are in a pack already, or will be in the next. */
   readonly #known = new Set<string>();
   readonly #loose = new Set<string>();
@@ -26,29 +34,30 @@ export class ObjectStore {
 
   constructor(gitdir: string) {
     this.gitdir = gitdir;
+    this.#reader = new ObjectReader(gitdir);
+  }
+
+  close(): void {
+    this.#reader.close();
   }
 
   async create(): Promise<void> {
     await fs.promises.rm(this.gitdir, { recursive: true, force: true });
     await fs.promises.mkdir(this.gitdir, { recursive: true, mode: 0o700 });
     await init({ fs, gitdir: this.gitdir, bare: true, defaultBranch: "checkpoint" });
-    // isomorphic-git does not fetch without one.
-    await setConfig({
-      fs,
-      gitdir: this.gitdir,
-      path: "remote.origin.fetch",
-      value: "+refs/heads/*:refs/remotes/origin/*",
-    });
+    await fs.promises.mkdir(join(this.gitdir, "info"), { recursive: true });
+    // Before all others: no attribute of a repository changes a file on its way to the disk or names a program.
+    await fs.promises.writeFile(join(this.gitdir, "info/attributes"), attributes);
   }
 
   /** Writes an object, and keeps it for the next pack, unless an earlier pack has it. */
   put(type: ObjectType, body: Buffer): string {
     const oid = objectId(type, body);
     if (this.#known.has(oid)) return oid;
-    this.#writeLoose(oid, Buffer.concat([Buffer.from(`${type} ${body.length}\0`), body]));
+    this.#writeLoose(oid, Buffer.from(`${type} ${body.length}\0`), body);
     this.#known.add(oid);
     this.#added.oids.push(oid);
-    this.#added.entries.push(packEntry(type, body));
+    this.#added.entries.push(...packEntry(type, body));
     return oid;
   }
 
@@ -66,6 +75,7 @@ export class ObjectStore {
 
   async read(oid: string): Promise<{ type: string; body: Buffer }> {
     if (this.#loose.has(oid)) return this.#readLoose(oid);
+    if (await hasGit()) return this.#reader.read(oid);
     const found = await readObject({ fs, gitdir: this.gitdir, oid, format: "content", cache: this.cache });
     return { type: found.type, body: Buffer.from(found.object as Uint8Array) };
   }
@@ -82,9 +92,17 @@ export class ObjectStore {
     const filepath = join("objects", "pack", `pack-${pack.subarray(-20).toString("hex")}.pack`);
     await fs.promises.mkdir(join(this.gitdir, "objects", "pack"), { recursive: true });
     await fs.promises.writeFile(join(this.gitdir, filepath), pack);
-    const { oids } = await indexPack({ fs, dir: this.gitdir, gitdir: this.gitdir, filepath, cache: this.cache });
+    const oids = await this.#index(filepath);
     for (const oid of oids) this.#known.add(oid);
     return oids;
+  }
+
+  async #index(filepath: string): Promise<string[]> {
+    const { gitdir } = this;
+    if (!(await hasGit())) return (await indexPack({ fs, dir: gitdir, gitdir, filepath, cache: this.cache })).oids;
+    const pack = join(gitdir, filepath);
+    await runGit({ gitdir, args: ["index-pack", pack], maxFileBytes: maxPackBytes, timeoutMs: indexTimeoutMs });
+    return oidsOfIndex(await fs.promises.readFile(pack.replace(/\.pack$/, ".idx")));
   }
 
   async setHead(commit: string): Promise<void> {
@@ -97,18 +115,37 @@ export class ObjectStore {
     return { type: wrapped.toString("latin1", 0, wrapped.indexOf(0x20)), body: wrapped.subarray(end + 1) };
   }
 
-  #writeLoose(oid: string, wrapped: Buffer): void {
+  #writeLoose(oid: string, header: Buffer, body: Buffer): void {
     const folder = join(this.gitdir, "objects", oid.slice(0, 2));
     const path = join(folder, oid.slice(2));
-    const object = deflated(wrapped, 1);
+    const object = body.length < largeBytes ? [deflated(Buffer.concat([header, body]), 1)] : storedZlib(header, body);
     this.#loose.add(oid);
     try {
-      fs.writeFileSync(path, object, { flag: "wx", mode: 0o444 });
+      writePieces(path, object, fs.constants.O_EXCL);
     } catch (error) {
       if (errorCode(error) === "EEXIST") return;
       if (errorCode(error) !== "ENOENT") throw error;
       fs.mkdirSync(folder, { recursive: true });
-      fs.writeFileSync(path, object, { mode: 0o444 });
+      writePieces(path, object, 0);
     }
   }
+}
+
+function writePieces(path: string, pieces: Buffer[], flag: number): void {
+  const fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_CREAT | flag, 0o444);
+  try {
+    for (const piece of pieces) for (let at = 0; at < piece.length;) at += fs.writeSync(fd, piece, at);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** The ids in a pack's index of version 2: after a header, a table of 256 counts whose last one is of all. */
+function oidsOfIndex(index: Buffer): string[] {
+  const [header, table, oidBytes] = [8, 1024, 20];
+  const count = index.readUInt32BE(header + table - 4);
+  return Array.from({ length: count }, (_, number) => {
+    const at = header + table + number * oidBytes;
+    return index.toString("hex", at, at + oidBytes);
+  });
 }

@@ -9,16 +9,22 @@ export interface PackPart {
 }
 
 const typeBits: Record<ObjectType, number> = { commit: 1, tree: 2, blob: 3 };
+/** From here on the memory that an object takes counts. */
+export const largeBytes = 4 * 1024 * 1024;
 const headerBytes = 12;
 const checksumBytes = 20;
 
 /** zlib hands out pieces of whole chunks: with its default of 16 KB small objects would take ten times their size. */
 export function deflated(body: Buffer, level: number): Buffer {
-  return deflateSync(body, { level, chunkSize: Math.min(16_384, body.length + 64) });
+  if (body.length < largeBytes) return deflateSync(body, { level, chunkSize: Math.min(16_384, body.length + 64) });
+  // One piece: pieces would be put together, which needs the memory twice. What compresses well gives it back.
+  const chunkSize = body.length + Math.ceil(body.length / 1000) + 64;
+  const made = deflateSync(body, { level, chunkSize });
+  return made.length < chunkSize / 2 ? Buffer.from(made) : made;
 }
 
-/** One object in a pack: type and length, seven bits a byte after the first four, then the deflated body. */
-export function packEntry(type: ObjectType, body: Buffer): Buffer {
+/** One object in a pack, in two pieces: type and length, seven bits a byte after the first four, then the deflated body. */
+export function packEntry(type: ObjectType, body: Buffer): [Buffer, Buffer] {
   const header: number[] = [];
   let rest = Math.floor(body.length / 16);
   let byte = (typeBits[type] << 4) | (body.length & 0x0f);
@@ -28,7 +34,7 @@ export function packEntry(type: ObjectType, body: Buffer): Buffer {
     rest = Math.floor(rest / 128);
   }
   header.push(byte);
-  return Buffer.concat([Buffer.from(header), deflated(body, 6)]);
+  return [Buffer.from(header), deflated(body, 6)];
 }
 
 export function packOf(parts: PackPart[]): Buffer {

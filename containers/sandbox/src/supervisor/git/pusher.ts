@@ -45,6 +45,11 @@ export class Pusher {
     return this.#pending.size > 0;
   }
 
+  /** These go with the next push, and are to be told of. */
+  owe(commits: string[]): void {
+    for (const commit of commits) this.#pending.add(commit);
+  }
+
   /** Pushes the head, waits a bounded time. The credential stays in memory for the retries. */
   async push(target: PushTarget): Promise<PushOutcome> {
     const commit = this.#options.history.head;

@@ -1,4 +1,4 @@
-import type { PushTarget } from "../../../../../shared/protocol/sandbox-frame.ts";
+import { credentialRefused, type PushTarget } from "../../../../../shared/protocol/sandbox-frame.ts";
 import { exchange } from "../platform/http-exchange.ts";
 
 export const noCommit = "0".repeat(40);
@@ -27,7 +27,7 @@ export async function discoverBranches(target: PushTarget, signal: AbortSignal):
     maxBytes: maxRefsBytes,
     signal,
   });
-  if (answer.status !== 200) throw new Error(`the git host answered ${answer.status}`);
+  if (answer.status !== 200) throw new Error(refusal(answer.status));
   const branches = new Map<string, string>();
   for (const line of parsePackets(answer.body)) {
     const found = /^([0-9a-f]{40}) refs\/heads\/([^\0\n]+)/.exec(line);
@@ -57,7 +57,7 @@ export async function sendPack(
     maxBytes: maxReportBytes,
     signal,
   });
-  if (answer.status !== 200) throw new Error(`the git host answered ${answer.status}`);
+  if (answer.status !== 200) throw new Error(refusal(answer.status));
   checkReport(parsePackets(answer.body), update.branch);
 }
 
@@ -69,6 +69,12 @@ function checkReport(lines: string[], branch: string): void {
   if (unpack === "unpack ok" && verdict.startsWith("ng "))
     throw new StaleBranch(`the git host refused the push: ${reason}`.slice(0, 300));
   throw new Error(`the git host refused the push: ${reason}`.slice(0, 300));
+}
+
+/** The platform marks the credential by these words (`credentialRefused`). */
+function refusal(status: number): string {
+  const prefix = status === 401 || status === 403 ? `${credentialRefused}: ` : "";
+  return `${prefix}the git host answered ${status}`;
 }
 
 function basicAuth({ username, password }: PushTarget): string {

@@ -78,7 +78,7 @@ class SnapshotWalk {
   }
 
   async run(open: OpenFolder): Promise<Snapshot> {
-    const place = { open, path: "", scope: IgnoreScope.root(gitignoreOf(open)), ignored: false };
+    const place = { open, path: "", scope: IgnoreScope.root(gitignoreOf(open), excludeOf(open)), ignored: false };
     const root = await this.#folder(place, this.#options.before, this.#options.changed);
     // A folder without files is no tree, but the root always is one.
     const written = root ?? emptyFolder;
@@ -116,7 +116,8 @@ class SnapshotWalk {
       const found = place.open.stat(name);
       if (found?.isDirectory()) return await this.#subfolder(place, name, path, before, changed);
       if (!found || !(found.isFile() || found.isSymbolicLink())) return this.#removed(path, before);
-      if (!before && (place.ignored || place.scope.ignores(name, false))) return null;
+      const isTracked = before !== null && before.kind !== "folder";
+      if (!isTracked && (place.ignored || place.scope.ignores(name, false))) return this.#removed(path, before);
       const old = before?.kind === "file" ? before : null;
       if (before && !old) this.#removed(path, before);
       if (old && changed.whole && this.#options.stats.isUnchanged(path, found, old.oid)) return old;
@@ -181,6 +182,19 @@ const maxGitignoreBytes = 1024 * 1024;
 
 function gitignoreOf(open: OpenFolder): string | null {
   return open.read(".gitignore", maxGitignoreBytes)?.toString("utf8") ?? null;
+}
+
+/** People's own `.git/info/exclude`, where they have made one. */
+export function excludeOf(root: OpenFolder): string | null {
+  const folders = [root];
+  try {
+    for (const name of [".git", "info"]) folders.push(folders.at(-1)?.folder(name) ?? root);
+    return folders.at(-1)?.read("exclude", maxGitignoreBytes)?.toString("utf8") ?? null;
+  } catch {
+    return null;
+  } finally {
+    for (const folder of folders.slice(1)) folder.close();
+  }
 }
 
 function sameEntries(before: ReadonlyMap<string, Entry>, after: ReadonlyMap<string, Entry>): boolean {

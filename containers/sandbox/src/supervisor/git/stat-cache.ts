@@ -1,5 +1,8 @@
 import type { BigIntStats } from "node:fs";
 
+/** What tells one state of a file from another: a change of its mode also changes its ctime. */
+type FileStat = Pick<BigIntStats, "ino" | "size" | "mtimeNs" | "ctimeNs">;
+
 interface Seen {
   stat: string;
   oid: string;
@@ -18,7 +21,7 @@ export class StatCache {
   }
 
   /** The file was just written here, and nobody else could touch it yet. */
-  trust(path: string, stat: BigIntStats, oid: string): void {
+  trust(path: string, stat: FileStat, oid: string): void {
     this.#seen.set(path, { stat: fingerprint(stat), oid });
   }
 
@@ -32,6 +35,9 @@ export class StatCache {
   }
 }
 
-function fingerprint(stat: BigIntStats): string {
-  return `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.mode}`;
+/** Git's index keeps 32 bits of an inode's number. */
+const inodeBits = 0xffffffffn;
+
+function fingerprint({ ino, size, mtimeNs, ctimeNs }: FileStat): string {
+  return `${ino & inodeBits}:${size}:${mtimeNs}:${ctimeNs}`;
 }

@@ -17,8 +17,9 @@ export class IgnoreScope {
     this.#above = above;
   }
 
-  static root(gitignore: string | null): IgnoreScope {
-    const outside = new IgnoreScope(parseRules(always), null);
+  /** `exclude`: the repository's own `.git/info/exclude`, which any .gitignore overrules. */
+  static root(gitignore: string | null, exclude: string | null = null): IgnoreScope {
+    const outside = new IgnoreScope(parseRules(`${always}${exclude ?? ""}`), null);
     return new IgnoreScope(parseRules(gitignore ?? ""), { scope: outside, name: "" });
   }
 

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readlinkSync,
 } from "node:fs";
+import { bytesOfName, hasOddBytes, mayBeLossy, nameOfBytes } from "./file-name.ts";
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const fileFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -31,29 +32,36 @@ export class OpenFolder {
 
   /** Throws (ENOTDIR or ELOOP) where `name` is a symlink. */
   folder(name: string): OpenFolder {
-    return new OpenFolder(openSync(this.at(name), folderFlags));
+    return new OpenFolder(openSync(this.path(name), folderFlags));
   }
 
   at(name: string): string {
     return `/proc/self/fd/${this.#fd}/${name}`;
   }
 
+  /** Also of a name that is no UTF-8, which no string leads to. */
+  path(name: string): string | Buffer {
+    const path = this.at(name);
+    return hasOddBytes(name) ? bytesOfName(path) : path;
+  }
+
   names(): string[] {
-    return readdirSync(`/proc/self/fd/${this.#fd}`);
+    const names = readdirSync(this.at(""));
+    return names.some(mayBeLossy) ? readdirSync(this.at(""), { encoding: "buffer" }).map(nameOfBytes) : names;
   }
 
   /** Null where there is nothing of this name. */
   stat(name: string): BigIntStats | null {
-    return orNull(() => lstatSync(this.at(name), { bigint: true }));
+    return orNull(() => lstatSync(this.path(name), { bigint: true }));
   }
 
   linkTarget(name: string): Buffer {
-    return readlinkSync(this.at(name), { encoding: "buffer" });
+    return readlinkSync(this.path(name), { encoding: "buffer" });
   }
 
   /** A regular file's bytes; null where it is gone or no regular file any more, or longer than `mostBytes`. */
   read(name: string, mostBytes: number): Buffer | null {
-    const fd = orNull(() => openSync(this.at(name), fileFlags));
+    const fd = orNull(() => openSync(this.path(name), fileFlags));
     if (fd === null) return null;
     try {
       const found = fstatSync(fd);

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import type { WorkspaceSource } from "../../../../../shared/protocol/sandbox-frame.ts";
 import { fetchBase } from "../git/base-fetch.ts";
 import { checkOut } from "../git/checkout.ts";
+import { hasGit } from "../git/git-program.ts";
+import { checkOutWithProgram } from "../git/native-checkout.ts";
 import { type Folder, emptyFolder } from "../git/folder-tree.ts";
 import { maxPackBytes } from "../git/git-http.ts";
 import { History } from "../git/history.ts";
@@ -33,25 +35,33 @@ export async function prepareWorkspace(
   const stats = new StatCache();
   await store.create();
   const baseCommit = source.repo_url
-    ? await fetchBase(store, { url: source.repo_url, branch: source.target_branch, commit: source.base_commit })
+    ? await fetchBase(store, {
+        url: source.repo_url,
+        branch: source.target_branch,
+        commit: source.base_commit,
+        credential: source.credential ?? null,
+      })
     : null;
   const history = new History(baseCommit, join(stateDirectory, "parts"));
   const restored = await restorePacks(store, source.pack_urls);
-  if (source.commit) await history.add(source.commit, restored);
+  if (source.commit) await history.restore(source.commit, restored);
   const head = source.commit ?? baseCommit;
-  const root = head ? await checkOut({ store, stats, workspace, tree: await treeOf(store, head) }) : emptyFolder;
+  const write = (await hasGit()) ? checkOutWithProgram : checkOut;
+  const root = head ? await write({ store, stats, workspace, tree: await treeOf(store, head) }) : emptyFolder;
+  if (source.tree !== undefined && root.oid !== source.tree)
+    throw new Error(`checkpoint ${source.commit?.slice(0, 12)} is tree ${source.tree}, but ${root.oid} was restored`);
   if (head) await store.setHead(head);
   return { store, stats, root, history, baseCommit, restoredCommit: source.commit };
 }
 
-/** The packs of earlier checkpoints, as one part. */
-async function restorePacks(store: ObjectStore, urls: string[]): Promise<PackPart> {
+/** The packs of earlier checkpoints, oldest first. */
+async function restorePacks(store: ObjectStore, urls: string[]): Promise<PackPart[]> {
   const parts: PackPart[] = [];
   for (const url of urls) {
     const pack = await download(url);
     parts.push(partOf(pack, await store.addPack(pack)));
   }
-  return { oids: parts.flatMap(({ oids }) => oids), bytes: Buffer.concat(parts.map(({ bytes }) => bytes)) };
+  return parts;
 }
 
 /** The supervisor and the toolbox are two users and both write here. */

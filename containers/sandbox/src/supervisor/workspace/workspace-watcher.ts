@@ -2,6 +2,7 @@ import { type FSWatcher, lstatSync, mkdirSync, readdirSync, rmSync, watch, write
 import { join } from "node:path";
 import { log, messageOf } from "../../log.ts";
 import { isGitFolder } from "../git/folder-tree.ts";
+import { mayBeLossy } from "./file-name.ts";
 import { errorCode, orNull } from "./open-folder.ts";
 
 export interface WatcherHandlers {
@@ -18,6 +19,8 @@ export interface WatcherHandlers {
 const drainTimeoutMs = 2000;
 /** The kernel drops events silently once 16,384 wait; so many between two checkpoints and some may be missing. */
 const burstEvents = 8192;
+/** To watch and to leave a folder takes the kernel its time: code that swaps folders in a loop would take all of it. */
+const mostLeftPerSecond = 50;
 
 /**
  * Watches the workspace by one inotify watch per folder. All watches of a process share one kernel queue, in order:
@@ -33,6 +36,9 @@ export class WorkspaceWatcher {
   #mark = 0;
   #onMark: (() => void) | null = null;
   #events = 0;
+  /** Watched folders that went since. */
+  #left = 0;
+  #leftSinceMs = 0;
 
   /** `markFolder`: private to the supervisor. */
   constructor(root: string, markFolder: string, handlers: WatcherHandlers) {
@@ -85,7 +91,8 @@ export class WorkspaceWatcher {
     if (path !== "" && this.#handlers.isSkipped(path)) return;
     if (!this.#watchFolder(path)) return;
     for (const entry of this.#list(path)) {
-      if (entry.isDirectory()) this.#watchTree(path ? `${path}/${entry.name}` : entry.name);
+      if (mayBeLossy(entry.name)) this.#unwatched.add(path ? `${path}/${entry.name}` : entry.name);
+      else if (entry.isDirectory()) this.#watchTree(path ? `${path}/${entry.name}` : entry.name);
     }
   }
 
@@ -128,16 +135,33 @@ export class WorkspaceWatcher {
 
   #receive(folder: string, event: string, name: string | null): void {
     this.#events += 1;
-    if (name === null) return this.#handlers.onChange(folder, true);
+    if (name === null || mayBeLossy(name)) return this.#handlers.onChange(folder, true);
     const path = folder ? `${folder}/${name}` : name;
     if (isGitFolder(name)) return;
     // A folder that could not be watched becomes readable by a change of its mode.
     if (event === "change" && !this.#unwatched.has(path)) return this.#handlers.onChange(path, false);
     const found = orNullQuietly(() => lstatSync(join(this.#root, path)));
-    if (this.#watches.has(path)) this.#closeUnder(path);
+    if (this.#watches.has(path)) this.#leave(path);
     this.#unwatched.delete(path);
+    if (found?.isDirectory() && this.#isChurning()) return this.#postpone(path);
     if (found?.isDirectory()) this.#watchTree(path);
     this.#handlers.onChange(path, found?.isDirectory() ?? false);
+  }
+
+  #isChurning(): boolean {
+    return this.#left > mostLeftPerSecond && performance.now() - this.#leftSinceMs < 1000;
+  }
+
+  #leave(path: string): void {
+    if (performance.now() - this.#leftSinceMs >= 1000) [this.#left, this.#leftSinceMs] = [0, performance.now()];
+    this.#left += 1;
+    this.#closeUnder(path);
+  }
+
+  /** Folders come and go faster than they could be watched: the next walk of everything watches it again. */
+  #postpone(path: string): void {
+    this.#unwatched.add(path);
+    this.#handlers.onChange(path, false);
   }
 
   #closeUnder(path: string): void {

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { log } from "../../log.ts";
 import { type Folder, entryAt, isGitFolder } from "../git/folder-tree.ts";
 import type { ObjectStore } from "../git/object-store.ts";
-import { type Snapshot, takeSnapshot } from "../git/snapshot.ts";
+import { type Snapshot, excludeOf, takeSnapshot } from "../git/snapshot.ts";
 import type { StatCache } from "../git/stat-cache.ts";
 import { ChangedPaths } from "./changed-paths.ts";
-import { FileEvents, type FilesChanged } from "./file-events.ts";
+import { type FileAuthor, FileEvents, type FilesChanged } from "./file-events.ts";
 import { IgnoreScope } from "./ignore-rules.ts";
 import { OpenFolder, orNull } from "./open-folder.ts";
 import { WorkspaceWatcher } from "./workspace-watcher.ts";
@@ -20,6 +20,8 @@ interface WorkspaceOptions {
   /** The tree that the files were checked out from. */
   root: Folder;
   onFilesChanged: (changed: FilesChanged) => void;
+  /** Who is taken to have changed a file. */
+  authorOf?: (path: string) => FileAuthor;
   /** Make these paths readable to this process's user. */
   share: (paths: string[]) => Promise<void>;
 }
@@ -46,6 +48,7 @@ export class Workspace {
   readonly #events: FileEvents;
   #saved: Folder;
   #fault: string | null = null;
+  #exclude: string | null = null;
   #snapshots = 0;
 
   constructor(options: WorkspaceOptions) {
@@ -53,6 +56,7 @@ export class Workspace {
     this.#saved = options.root;
     this.#events = new FileEvents({
       send: options.onFilesChanged,
+      byOf: options.authorOf ?? (() => "process"),
       exists: (path) => this.#kindOf(path),
       isKnown: (path) => entryAt(this.#saved, path) !== null,
     });
@@ -73,6 +77,11 @@ export class Workspace {
     return this.#saved;
   }
 
+  /** The files were made those of a tree: what the watcher reports of that is no change. */
+  adopt(root: Folder): void {
+    this.#keep(root);
+  }
+
   watch(): void {
     this.#watcher.start();
   }
@@ -82,11 +91,17 @@ export class Workspace {
     this.#events.close();
   }
 
+  /** The next snapshot looks at everything. */
+  distrust(reason: string): void {
+    this.#fault = reason;
+  }
+
   /** Includes every write that ended before the call. */
   async snapshot(): Promise<PendingSnapshot> {
     await this.#watcher.drain();
     this.#snapshots += 1;
     const walksAll = this.#fault !== null || this.#snapshots % walkEvery === 0;
+    this.#lookAtExclude();
     if (this.#fault) log("walking everything", { reason: this.#fault });
     this.#fault = null;
     if (walksAll) this.#changed.addAll();
@@ -104,6 +119,18 @@ export class Workspace {
     } catch (error) {
       undo();
       throw error;
+    }
+  }
+
+  /** It lies in people's own git folder, which is not watched. */
+  #lookAtExclude(): void {
+    const root = OpenFolder.root(this.#options.path);
+    try {
+      const exclude = excludeOf(root);
+      if (exclude !== this.#exclude) this.#changed.addAll();
+      this.#exclude = exclude;
+    } finally {
+      root.close();
     }
   }
 

@@ -1,0 +1,115 @@
+import { commitBody } from "../../../../../shared/git/commit-object.ts";
+import type { TakenCheckpoint } from "../../../../../shared/protocol/sandbox-frame.ts";
+import type { Uploads } from "../platform/uploads.ts";
+import type { Workspace } from "../workspace/workspace.ts";
+import { diffStat } from "./diff-stat.ts";
+import type { History } from "./history.ts";
+import { Manifests, manifestOf } from "./manifest.ts";
+import { secretsAmong } from "./secret-scan.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { textBundle } from "./text-bundle.ts";
+
+interface Person {
+  name: string;
+  email: string;
+}
+
+export interface CommitSaid {
+  message: string;
+  author: Person;
+  co_author: Person;
+  /** The commit that was merged. */
+  merged?: string;
+}
+
+interface MakerOptions {
+  uploads: Pick<Uploads, "put">;
+  workspace: Workspace;
+  history: History;
+  /** The session has no checkpoint of its own yet: what was before its first one is kept with that. */
+  isFirst: boolean;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+}
+
+const maxMessage = 1000;
+const noCommit = "0".repeat(40);
+
+/** Makes commits of the workspace's states; one exists, for everybody else, once all of it is durable. */
+export class CheckpointMaker {
+  readonly #options: MakerOptions;
+  readonly #manifests: Manifests;
+  #isFirst: boolean;
+  /** Was put into the files with its conflicts: the next commit is the merge. */
+  #merging: string | undefined;
+
+  constructor(options: MakerOptions) {
+    this.#options = options;
+    this.#manifests = new Manifests(options.uploads);
+    this.#isFirst = options.isFirst;
+  }
+
+  /** The commit whose conflicts are in the files, until they are saved. */
+  get merging(): string | undefined {
+    return this.#merging;
+  }
+
+  /** What is saved next has these conflicts in it, resolved or not. */
+  mergesNext(commit: string): void {
+    this.#merging = commit;
+  }
+
+  async save(
+    said: CommitSaid,
+    { root, differences }: Pick<Snapshot, "root" | "differences">,
+  ): Promise<TakenCheckpoint> {
+    const { workspace, history, now } = this.#options;
+    const parent = history.head;
+    const commit = this.#commit(said, root.oid, parent, Math.floor(now() / 1000));
+    const added = workspace.store.takeAdded();
+    const next = await history.nextPack(added);
+    const read = async (oid: string): Promise<Buffer> => (await workspace.store.read(oid)).body;
+    const [pack_key, manifest_key, kept, parent_manifest_key, stat, secrets] = await Promise.all([
+      this.#options.uploads.put("pack", next.pack),
+      this.#manifests.put(root, commit),
+      textBundle(differences, read).then((bundle) => bundle && this.#options.uploads.put("blob", bundle)),
+      this.#isFirst ? this.#options.uploads.put("manifest", manifestOf(workspace.saved, parent ?? noCommit)) : null,
+      diffStat(differences, read),
+      secretsAmong(differences, read),
+    ]).catch((error: unknown) => {
+      workspace.store.forget(added.oids);
+      throw error;
+    });
+    await workspace.store.setHead(commit);
+    await history.add(commit, added, next);
+    this.#isFirst = false;
+    this.#merging = undefined;
+    return {
+      commit,
+      parent_commit: parent,
+      tree: root.oid,
+      message: said.message.slice(0, maxMessage),
+      stat,
+      pack_key,
+      pack_bytes: next.pack.length,
+      pack_is_complete: next.isComplete,
+      pack_replaces: next.replaces,
+      manifest_key,
+      ...(kept ? { blobs_key: kept } : {}),
+      ...(parent_manifest_key ? { parent_manifest_key } : {}),
+      ...(secrets.length > 0 ? { secrets } : {}),
+    };
+  }
+
+  #commit(
+    { author, co_author: coAuthor, message, merged = this.#merging }: CommitSaid,
+    tree: string,
+    parent: string | null,
+    atSeconds: number,
+  ) {
+    return this.#options.workspace.store.put(
+      "commit",
+      commitBody({ tree, parent, merged, author, coAuthor, message, atSeconds }),
+    );
+  }
+}

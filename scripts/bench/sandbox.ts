@@ -1,0 +1,176 @@
+import { execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { FileEvents } from "../../containers/sandbox/src/supervisor/workspace/file-events.ts";
+import { WorkspaceWatcher } from "../../containers/sandbox/src/supervisor/workspace/workspace-watcher.ts";
+import { ToolboxClient } from "../../containers/sandbox/src/supervisor/tools/toolbox-client.ts";
+import { shellTask, startTestEcs, stopTestEcs, type TestEcs } from "../../test/support/test-ecs.ts";
+import { milliseconds, ratio, row } from "./figures.ts";
+import { processesOf, pssOf } from "./processes.ts";
+
+const creates = Number(process.env["BENCH_ROUNDS"] ?? 20);
+const commands = 50 * creates;
+const eventRounds = 100;
+const callTimeoutMs = 20_000;
+const appDirectory = resolve(import.meta.dirname, "../../dist/sandbox");
+const run = promisify(execFile);
+
+interface Sandbox {
+  taskArn: string;
+  command: (text: string) => Promise<{ isError: boolean; output: string }>;
+  close: () => void;
+}
+
+async function timed(what: () => Promise<unknown>): Promise<number> {
+  const before = performance.now();
+  await what();
+  return performance.now() - before;
+}
+
+function plainSpawn(): Promise<void> {
+  return new Promise((done, failed) => {
+    const child = spawn("sh", ["-c", "true"], { stdio: "ignore" });
+    child.once("error", failed);
+    child.once("close", () => done());
+  });
+}
+
+/** bubblewrap with every namespace and nothing of ours in it: what isolation alone costs. */
+async function bareBubblewrap(): Promise<void> {
+  const mounts = ["/usr", "/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]);
+  await run("bwrap", [
+    "--unshare-all",
+    "--die-with-parent",
+    ...mounts,
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "sh",
+    "-c",
+    "true",
+  ]);
+}
+
+/** A task as the platform launches it (two isolated containers), and the real toolbox in it, spoken to as the supervisor does. */
+async function create(ecs: TestEcs): Promise<Sandbox> {
+  const { taskArn } = await ecs.run();
+  const sockets = join(ecs.directory, "tasks", taskArn.slice(taskArn.lastIndexOf("/") + 1), "volumes/sockets");
+  const calls = new Map<string, { output: string; done: (answer: { isError: boolean; output: string }) => void }>();
+  const toolbox = new ToolboxClient(sockets, {
+    onReport: (report) => {
+      if (!("call_id" in report)) return;
+      const call = calls.get(report.call_id);
+      if (report.op === "output" && call) call.output += report.text;
+      if (report.op === "completed") call?.done({ isError: report.is_error, output: call.output });
+    },
+    onLost: () => undefined,
+    onGone: () => undefined,
+  });
+  void toolbox.keepConnected();
+  if (!(await toolbox.connected(callTimeoutMs))) throw new Error("no toolbox");
+  return {
+    taskArn,
+    command: (text) =>
+      new Promise((done) => {
+        const call_id = randomUUID();
+        calls.set(call_id, { output: "", done: (answer) => (calls.delete(call_id), done(answer)) });
+        toolbox.send({ op: "run", call_id, name: "bash", input: { command: text }, timeout_ms: callTimeoutMs });
+      }),
+    close: () => toolbox.close(),
+  };
+}
+
+/** Each must fail inside: the network, the host's files, foreign processes, the other container. */
+const probes: Record<string, string> = {
+  "no network": "timeout 2 bash -c 'echo > /dev/tcp/1.1.1.1/53'",
+  "no route to this machine": `timeout 2 bash -c 'echo > /dev/tcp/127.0.0.1/${process.env["PORT"] ?? "22"}'`,
+  "no write to the host": "touch /usr/evil || touch /etc/evil",
+  "no file of the host": `ls ${resolve(import.meta.dirname)}`,
+  "no foreign process": `kill -0 ${process.pid}`,
+  "no state of the supervisor": "ls /var/lib/sandbox/*",
+};
+
+async function probe(sandbox: Sandbox): Promise<void> {
+  for (const [name, attempt] of Object.entries(probes)) {
+    const { output } = await sandbox.command(`(${attempt}) >/dev/null 2>&1 && echo REACHED || echo held`);
+    if (!output.includes("held") || output.includes("REACHED")) throw new Error(`isolation: ${name}: ${output}`);
+  }
+}
+
+async function measureEvents(): Promise<number[]> {
+  const folder = mkdtempSync(join(tmpdir(), "bench-events-"));
+  const path = join(folder, "workspace");
+  mkdirSync(path);
+  let told: () => void = () => undefined;
+  const events = new FileEvents({ send: () => told(), exists: () => "file", isKnown: () => true, byOf: () => "user" });
+  const handlers = { onFault: () => undefined, isSkipped: () => false, onUnreadable: () => undefined };
+  const onChange = (changed: string): void => events.add(changed);
+  const watcher = new WorkspaceWatcher(path, join(folder, "marks"), { ...handlers, onChange });
+  watcher.start();
+  const times: number[] = [];
+  for (let round = 0; round < eventRounds; round += 1) {
+    const event = new Promise<void>((done) => (told = done));
+    times.push(
+      await timed(async () => {
+        writeFileSync(join(path, "file"), `${round}`);
+        await event;
+      }),
+    );
+    // Changes that follow each other at once are told together.
+    await new Promise((done) => setTimeout(done, 300));
+  }
+  watcher.close();
+  events.close();
+  rmSync(folder, { recursive: true, force: true });
+  return times;
+}
+
+/** Create to first command, a command in a running sandbox, a file's change to its event; the isolation is proved in the same run. */
+export async function measureSandbox(): Promise<void> {
+  const environment = { WORKSPACE_DIR: "/workspace", SOCKET_DIR: "/run/sandbox" };
+  const toolbox = { appDirectory, command: ["node", "/app/toolbox.mjs"], environment };
+  const ecs = await startTestEcs({ taskDefinitions: [shellTask({ toolbox })] });
+  try {
+    const times: Record<"create" | "bubblewrap" | "spawn", number[]> = { create: [], bubblewrap: [], spawn: [] };
+    const before = new Set(processesOf());
+    const first = await create(ecs);
+    await probe(first);
+    await new Promise((done) => setTimeout(done, 2000));
+    const own = processesOf().filter((pid) => !before.has(pid));
+    row("idle sandbox, both containers (PSS)", `${pssOf(own).toFixed(1)} MB in ${own.length} processes`);
+    for (let round = 0; round < creates; round += 1) {
+      times.spawn.push(await timed(plainSpawn));
+      times.bubblewrap.push(await timed(bareBubblewrap));
+      times.create.push(
+        await timed(async () => {
+          const sandbox = await create(ecs);
+          await sandbox.command("true");
+          sandbox.close();
+        }),
+      );
+    }
+    const command: number[] = [];
+    const spawned: number[] = [];
+    for (let round = 0; round < commands; round += 1) {
+      spawned.push(await timed(plainSpawn));
+      command.push(await timed(() => first.command("true")));
+    }
+    await probe(first);
+    first.close();
+    row("plain spawn sh -c true", milliseconds(times.spawn));
+    row("bubblewrap alone, sh -c true", milliseconds(times.bubblewrap));
+    row("create to first command", milliseconds(times.create));
+    row("  to plain spawn", ratio(times.create, times.spawn));
+    row("  bubblewrap alone to plain spawn", ratio(times.bubblewrap, times.spawn));
+    row("command in the running sandbox", milliseconds(command));
+    row("  to plain spawn", ratio(command, spawned));
+    row("file change to event", milliseconds(await measureEvents()));
+    console.log(`isolation: ${Object.keys(probes).join(", ")}: held before and after`);
+  } finally {
+    await stopTestEcs();
+  }
+}
