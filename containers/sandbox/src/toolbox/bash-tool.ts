@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { ToolRun, ToolOutcome } from "./tools.ts";
+import { type LimitOptions, LimitWatch } from "./limits.ts";
 import { Shell, type ShellOutcome } from "./shell.ts";
 
 const BashInput = z.object({
@@ -11,8 +12,7 @@ const BashInput = z.object({
 const defaultTimeoutMs = 120_000;
 const longestTimeoutMs = 600_000;
 
-interface BashToolOptions {
-  directory: string;
+interface BashToolOptions extends LimitOptions {
   environment: Record<string, string>;
 }
 
@@ -70,16 +70,23 @@ export class BashTool {
     if (this.#shell?.ended) this.#shell = null;
     const shell = (this.#shell ??= this.#openShell());
     let wrote = false;
+    const limits = await LimitWatch.begin(this.#options);
     const onText = (text: string): void => {
       wrote = true;
+      limits.saw(text);
       call.onText(text);
     };
-    const outcome = await shell.run(command, { timeoutMs, signal: call.signal, onText });
-    if (outcome.kind === "exited" && outcome.exitCode === 0) return { isError: false };
-    if (outcome.kind === "shell_ended" && outcome.exitCode === 0) return { isError: false };
-    const note = noteOf(outcome, timeoutMs, wrote);
-    if (note) call.onText(wrote ? `\n${note}` : note);
-    return { isError: true };
+    const outcome = await shell.run(command, {
+      timeoutMs,
+      signal: call.signal,
+      onText,
+      environment: call.environment ?? {},
+    });
+    const exitCode = "exitCode" in outcome ? outcome.exitCode : null;
+    if (exitCode === 0) return { isError: false, exitCode };
+    const notes = [noteOf(outcome, timeoutMs, wrote), await limits.reached(exitCode)].filter((note) => note !== null);
+    if (notes.length > 0) call.onText(`${wrote ? "\n" : ""}${notes.join("\n")}`);
+    return { isError: true, exitCode };
   }
 
   #openShell(): Shell {

@@ -4,9 +4,12 @@ import { ToolboxCommand, type ToolboxReport, maxCommandLineBytes, maxOutputChunk
 import { log } from "../log.ts";
 import { OutputLimit } from "./output-limit.ts";
 import { share } from "./share.ts";
-import type { Tools } from "./tools.ts";
+import type { ToolOutcome, ToolRun, Tools } from "./tools.ts";
 
 type RunCommand = Extract<ToolboxCommand, { op: "run" }>;
+type SetupCommand = Extract<ToolboxCommand, { op: "setup" }>;
+
+type Listeners = Pick<ToolRun, "signal" | "onStarted" | "onText">;
 
 /** The supervisor's commands on one connection. When it closes, the calls that came over it are cancelled. */
 export class ControlConnection {
@@ -40,6 +43,8 @@ export class ControlConnection {
     switch (command.data.op) {
       case "run":
         return void this.#run(command.data);
+      case "setup":
+        return void this.#setUp(command.data);
       case "cancel":
         return this.#calls.get(command.data.call_id)?.abort();
       case "share":
@@ -47,7 +52,19 @@ export class ControlConnection {
     }
   }
 
-  async #run({ call_id, name, input, timeout_ms }: RunCommand): Promise<void> {
+  #run({ call_id, name, input, timeout_ms, environment }: RunCommand): Promise<void> {
+    return this.#execute(call_id, (call) =>
+      this.#tools.run({ ...call, name, input, timeoutMs: timeout_ms, environment }),
+    );
+  }
+
+  #setUp({ call_id, command, timeout_ms, environment }: SetupCommand): Promise<void> {
+    return this.#execute(call_id, (call) =>
+      this.#tools.setUp({ ...call, name: "setup", input: { command }, timeoutMs: timeout_ms, environment }),
+    );
+  }
+
+  async #execute(call_id: string, run: (call: Listeners) => Promise<ToolOutcome>): Promise<void> {
     if (this.#calls.has(call_id)) return;
     const cancel = new AbortController();
     this.#calls.set(call_id, cancel);
@@ -55,17 +72,14 @@ export class ControlConnection {
       text: (text) => this.#reportText(call_id, text),
       skipped: (bytes) => this.report({ op: "skipped", call_id, bytes }),
     });
-    const outcome = await this.#tools.run({
-      name,
-      input,
-      timeoutMs: timeout_ms,
+    const outcome = await run({
       signal: cancel.signal,
       onStarted: () => this.report({ op: "started", call_id }),
       onText: (text) => output.push(text),
     });
     output.end();
     this.#calls.delete(call_id);
-    this.report({ op: "completed", call_id, is_error: outcome.isError });
+    this.report({ op: "completed", call_id, is_error: outcome.isError, exit_code: outcome.exitCode ?? null });
   }
 
   #reportText(callId: string, text: string): void {

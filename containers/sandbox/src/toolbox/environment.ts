@@ -15,6 +15,7 @@ const passedOn = [
   "http_proxy",
   "https_proxy",
   "no_proxy",
+  "NODE_USE_ENV_PROXY",
 ];
 
 type Variables = Record<string, string | undefined>;

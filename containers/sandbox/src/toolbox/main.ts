@@ -3,6 +3,7 @@ import { readEnvironment } from "../../../../shared/config/env.ts";
 import { log, messageOf } from "../log.ts";
 import { version } from "../version.ts";
 import { ripgrepDirectory, shellEnvironment } from "./environment.ts";
+import { networkVariables } from "./network.ts";
 import { Tools } from "./tools.ts";
 import { ToolboxServer } from "./toolbox-server.ts";
 
@@ -12,8 +13,10 @@ async function start(): Promise<void> {
   const environment = readEnvironment("toolbox", process.env);
   const ripgrep = await ripgrepDirectory();
   if (ripgrep) process.env["PATH"] = [process.env["PATH"], ripgrep].filter(Boolean).join(delimiter);
-  const tools = new Tools(environment.WORKSPACE_DIR, shellEnvironment(process.env, environment.WORKSPACE_DIR));
-  const server = new ToolboxServer(environment.WORKSPACE_DIR, tools);
+  const proxied = await networkVariables(environment);
+  const shown = { ...shellEnvironment(process.env, environment.WORKSPACE_DIR), ...proxied };
+  const tools = new Tools(environment.WORKSPACE_DIR, shown, environment.MEMORY_MIB);
+  const server = new ToolboxServer(environment.WORKSPACE_DIR, tools, shown);
   await server.listen(environment.SOCKET_DIR);
   log("toolbox listens");
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

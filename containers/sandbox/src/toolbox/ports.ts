@@ -37,13 +37,18 @@ function readTable(path: string): string {
 /** Watches which ports are opened in this network namespace after its start. */
 export class PortWatch {
   readonly #onOpened: (port: number) => void;
+  readonly #onClosed: (port: number) => void;
   readonly #highest = ephemeralFrom();
   readonly #timer: NodeJS.Timeout;
   readonly #atStart: Set<number>;
   #open = new Set<number>();
 
-  constructor(onOpened: (port: number) => void, everyMs: number) {
+  constructor(
+    { onOpened, onClosed }: { onOpened: (port: number) => void; onClosed: (port: number) => void },
+    everyMs: number,
+  ) {
     this.#onOpened = onOpened;
+    this.#onClosed = onClosed;
     this.#atStart = this.#read();
     this.#timer = setInterval(() => this.look(), everyMs);
   }
@@ -60,7 +65,9 @@ export class PortWatch {
       now.delete(port);
     }
     const opened = [...now].filter((port) => !this.#open.has(port));
+    const closed = [...this.#open].filter((port) => !now.has(port));
     this.#open = now;
+    for (const port of closed) this.#onClosed(port);
     for (const port of opened) this.#onOpened(port);
   }
 

@@ -47,18 +47,31 @@ export function sessionProcesses(shellPid: number): Set<string> {
   return new Set(belongingTo(shellPid, listProcesses()).map(identity));
 }
 
-/** Kills what belongs to the shell and is not in `spared`. Twice, since a dying parent may have forked. */
+/** As often as new ones are found; a bomb of forks has stopped long before. */
+const maxRounds = 40;
+
+/**
+ * Halts the shell, which its owner kills next, and kills what belongs to it and is not in `spared`. All of it is halted
+ * first: what is killed one by one forks faster than it dies.
+ */
 export function killSessionProcesses(shellPid: number, spared: ReadonlySet<string>): void {
-  for (let round = 0; round < 2; round += 1) {
-    for (const entry of belongingTo(shellPid, listProcesses())) {
-      if (!spared.has(identity(entry))) kill(entry.pid);
+  const halted = new Map<string, number>();
+  kill(shellPid, "SIGSTOP");
+  for (let round = 0; round < maxRounds; round += 1) {
+    const found = belongingTo(shellPid, listProcesses()).filter((entry) => !spared.has(identity(entry)));
+    const running = found.filter((entry) => !halted.has(identity(entry)));
+    if (running.length === 0) break;
+    for (const entry of running) {
+      halted.set(identity(entry), entry.pid);
+      kill(entry.pid, "SIGSTOP");
     }
   }
+  for (const pid of halted.values()) kill(pid);
 }
 
-export function kill(pid: number): void {
+export function kill(pid: number, signal: "SIGKILL" | "SIGSTOP" = "SIGKILL"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch {
     // gone already
   }

@@ -13,6 +13,8 @@ export type ShellOutcome =
 interface RunOptions {
   timeoutMs: number;
   signal: AbortSignal;
+  /** Exported before the command, and gone from the shell with the next one that has them no more. */
+  environment: Record<string, string>;
   /** Output as it comes, without escape sequences. Return false to be asked to wait for `resume`. */
   onText: (text: string) => void;
 }
@@ -30,6 +32,7 @@ export class Shell {
   readonly #process: ChildProcessWithoutNullStreams;
   #running: RunningCommand | null = null;
   #ended = false;
+  #exported: ReadonlySet<string> = new Set();
 
   constructor(directory: string, environment: Record<string, string>) {
     this.#process = spawn("/bin/bash", ["--noprofile", "--norc"], {
@@ -77,7 +80,7 @@ export class Shell {
     this.#kill(new Set());
   }
 
-  #await(command: string, { timeoutMs, signal, onText }: RunOptions): Promise<ShellOutcome> {
+  #await(command: string, { timeoutMs, signal, onText, environment }: RunOptions): Promise<ShellOutcome> {
     return new Promise((resolve) => {
       // Unguessable, so that output cannot forge the end; split, so that an echo of the input is not the marker.
       const marker = `__end_${randomUUID()}_`;
@@ -95,8 +98,19 @@ export class Shell {
       this.#running = { output, finish };
       if (signal.aborted) return cancel();
       signal.addEventListener("abort", cancel, { once: true });
-      this.#process.stdin.write(wrap(command, marker));
+      this.#process.stdin.write(this.#exporting(environment) + wrap(command, marker));
     });
+  }
+
+  /** Over the shell's input: a command line or a file could be read by others. */
+  #exporting(environment: Record<string, string>): string {
+    const gone = [...this.#exported].filter((name) => environment[name] === undefined);
+    this.#exported = new Set(Object.keys(environment));
+    const lines = [
+      ...gone.map((name) => `unset ${name}`),
+      ...Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`),
+    ];
+    return lines.map((line) => `${line} 2>/dev/null\n`).join("");
   }
 
   #receive(text: string): void {

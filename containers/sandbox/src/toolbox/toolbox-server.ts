@@ -5,10 +5,13 @@ import { LineBuffer, parseLine, writeLine } from "../link/lines.ts";
 import { ToolboxHello, maxCommandLineBytes, toolboxSocketName } from "../link/toolbox-frame.ts";
 import { log, messageOf } from "../log.ts";
 import { ControlConnection } from "./control-connection.ts";
+import { FileServer } from "./files/file-server.ts";
 import { PortWatch } from "./ports.ts";
+import { serveTerminal } from "./terminal/terminal-connection.ts";
 import type { Tools } from "./tools.ts";
 
 const portPollMs = 500;
+type TerminalHello = Extract<ToolboxHello, { op: "terminal" }>;
 
 /** Listens for the supervisor on the Unix socket. A new control connection replaces the old one. */
 export class ToolboxServer {
@@ -16,13 +19,20 @@ export class ToolboxServer {
   readonly #tools: Tools;
   readonly #server: Server;
   readonly #ports: PortWatch;
+  readonly #environment: Record<string, string>;
+  readonly #files: FileServer;
+  readonly #terminals = new Set<() => void>();
   #control: ControlConnection | null = null;
 
-  constructor(workspace: string, tools: Tools) {
+  constructor(workspace: string, tools: Tools, environment: Record<string, string>) {
     this.#workspace = workspace;
+    this.#environment = environment;
     this.#tools = tools;
+    this.#files = new FileServer(workspace, tools.fileChanges, environment["PATH"] ?? "");
     this.#server = createServer((socket) => this.#accept(socket));
-    this.#ports = new PortWatch((port) => this.#control?.report({ op: "port", port }), portPollMs);
+    const onOpened = (port: number) => this.#control?.report({ op: "port", port });
+    const onClosed = (port: number) => this.#control?.report({ op: "port_closed", port });
+    this.#ports = new PortWatch({ onOpened, onClosed }, portPollMs);
   }
 
   listen(socketDirectory: string): Promise<void> {
@@ -41,6 +51,7 @@ export class ToolboxServer {
   close(): void {
     this.#ports.stop();
     this.#control?.close();
+    for (const close of this.#terminals) close();
     this.#server.close();
     this.#tools.close();
   }
@@ -59,9 +70,24 @@ export class ToolboxServer {
       if (rest.length > 0) socket.unshift(rest);
       if (!hello.success) socket.destroy();
       else if (hello.data.op === "connect") pipeToPort(socket, hello.data.port);
+      else if (hello.data.op === "file") void this.#files.serve(socket, hello.data.ask);
+      else if (hello.data.op === "terminal") this.#openTerminal(socket, hello.data);
       else this.#takeControl(socket);
     };
     socket.on("data", onData);
+  }
+
+  #openTerminal(socket: Socket, { cols, rows, environment: injected = {} }: TerminalHello): void {
+    const environment = { ...this.#environment, ...injected };
+    try {
+      const close = serveTerminal(socket, { cols, rows }, { directory: this.#workspace, environment });
+      this.#terminals.add(close);
+      socket.once("close", () => this.#terminals.delete(close));
+    } catch (error) {
+      // No process could be made: memory or processes are used up.
+      log("no terminal", { error: messageOf(error) });
+      socket.destroy();
+    }
   }
 
   #takeControl(socket: Socket): void {

@@ -16,6 +16,8 @@ export interface ToolRun {
   name: string;
   input: Record<string, unknown>;
   timeoutMs: number;
+  /** Of this call's command alone. */
+  environment?: Record<string, string> | undefined;
   signal: AbortSignal;
   onStarted: () => void;
   onText: (text: string) => void;
@@ -23,6 +25,8 @@ export interface ToolRun {
 
 export interface ToolOutcome {
   isError: boolean;
+  /** Of a command that ended by itself. */
+  exitCode?: number | null;
 }
 
 interface SdkTool {
@@ -38,9 +42,12 @@ export class Tools {
   readonly #workspace: string;
   readonly #files: Map<string, SdkTool>;
   readonly #bash: BashTool;
+  readonly #setup: BashTool;
   readonly #turnstile = new Turnstile();
+  /** Who changes a file by reading it first passes here, tools and people alike. */
+  readonly fileChanges = new Turnstile();
 
-  constructor(workspace: string, environment: Record<string, string>) {
+  constructor(workspace: string, environment: Record<string, string>, memoryMiB?: number) {
     this.#workspace = workspace;
     const context = { workdir: workspace };
     const tools: SdkTool[] = [
@@ -51,25 +58,35 @@ export class Tools {
       betaGrepTool(context) as SdkTool,
     ];
     this.#files = new Map(tools.map((tool) => [tool.name, tool]));
-    this.#bash = new BashTool({ directory: workspace, environment });
+    const shell = { directory: workspace, environment, memoryMiB };
+    this.#bash = new BashTool(shell);
+    this.#setup = new BashTool(shell);
   }
 
   pause(): void {
     this.#bash.pause();
+    this.#setup.pause();
   }
 
   resume(): void {
     this.#bash.resume();
+    this.#setup.resume();
   }
 
   close(): void {
     this.#bash.close();
+    this.#setup.close();
   }
 
   /** Never throws: whatever a tool throws is its error result. */
   run(call: ToolRun): Promise<ToolOutcome> {
     const run = () => this.#run(call);
     return lookers.has(call.name) ? this.#turnstile.look(run) : this.#turnstile.change(run);
+  }
+
+  /** What it leaves in the background lives on when the tools' shell is restarted. */
+  setUp(call: ToolRun): Promise<ToolOutcome> {
+    return this.#turnstile.change(() => this.#setup.run(call));
   }
 
   async #run(call: ToolRun): Promise<ToolOutcome> {
@@ -79,7 +96,8 @@ export class Tools {
       call.onStarted();
       const tool = this.#files.get(call.name);
       if (!tool) throw new Error(`there is no tool ${call.name}`);
-      call.onText(await withinTime(tool, call));
+      const run = () => withinTime(tool, call);
+      call.onText(await (lookers.has(call.name) ? run() : this.fileChanges.change(run)));
       await this.#shareWritten(call);
       return { isError: false };
     } catch (error) {
