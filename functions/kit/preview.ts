@@ -1,123 +1,183 @@
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
+import type { APIGatewayProxyEvent } from "aws-lambda";
+import type { Readable } from "node:stream";
+import { wantContainer, type WantDeps } from "../../shared/domain/container/want.ts";
+import { readConversation } from "../../shared/domain/conversation/conversation.ts";
+import {
+  answerHeaders,
+  capabilitiesOf,
+  cookieNameFor,
+  isForeignOrigin,
+  isReserved,
+  requestHeaders,
+} from "../../shared/domain/preview/headers.decisions.ts";
+import { fullWords, noListenerWords, type Page, pageOf, words } from "../../shared/domain/preview/pages.ts";
 import {
   admitCookie,
   admitTicket,
-  cookieName,
+  keyOf,
   openPath,
-  upstreamOf,
   type PreviewDeps,
+  targetOf,
+  type Upstream,
+  upstreamOf,
 } from "../../shared/domain/preview/preview.ts";
+import { AppError } from "../../shared/errors.ts";
 import type { PreviewTarget } from "../../shared/ports/capabilities.ts";
 import type { Log } from "../../shared/ports/log.ts";
-import type { RelayAnswer, RelayRequest } from "../../shared/protocol/relay.ts";
+import {
+  Refusal,
+  refusalHeader,
+  type RelayHead,
+  type RelayRequest,
+  type UpgradeAnswer,
+  UpgradeQuestion,
+} from "../../shared/protocol/relay.ts";
+import { headerOf, isNavigation, type PreviewRequest, previewRequest } from "./preview-request.ts";
+import { readerOf, type ResponseStream, sendBody } from "./streamed.ts";
 
-export interface FrontDeps extends PreviewDeps {
-  relay(request: RelayRequest): Promise<RelayAnswer>;
+export interface FrontDeps extends Omit<PreviewDeps, "clock">, WantDeps {
+  /** Ends the request when `gone` aborts. */
+  relay(request: RelayRequest, gone: AbortSignal): Promise<RelayHead & { body: Readable }>;
   log: Log;
 }
 
-type Result = APIGatewayProxyStructuredResultV2;
-
-/** Of the platform, or of this hop: the app behind never sees them. */
-const hiddenRequestHeaders = new Set([
-  "authorization",
-  "cookie",
-  "host",
-  "connection",
-  "content-length",
-  "transfer-encoding",
-  "upgrade",
-  "x-sandbox-preview-key",
-  "x-sandbox-port",
-]);
-const hiddenAnswerHeaders = new Set(["connection", "content-length", "transfer-encoding", "keep-alive"]);
-
-function say(statusCode: number, text: string): Result {
-  const headers = {
-    "content-type": "text/plain; charset=utf-8",
-    "cache-control": "no-store",
-    "x-robots-tag": "noindex",
-  };
-  return { statusCode, headers, body: `${text}\n` };
+type Words = Parameters<typeof pageOf>[0];
+interface Answer {
+  status: number;
+  headers: [string, string][];
+  body: string | Readable;
 }
 
-function bodyOf(event: APIGatewayProxyEventV2): Buffer {
-  return Buffer.from(event.body ?? "", event.isBase64Encoded ? "base64" : "utf8");
-}
-
-function capabilityOf(event: APIGatewayProxyEventV2): string | null {
-  const found = event.cookies?.find((cookie) => cookie.startsWith(`${cookieName}=`));
-  return found ? found.slice(cookieName.length + 1) : null;
-}
-
-async function open(deps: FrontDeps, host: string, event: APIGatewayProxyEventV2): Promise<Result> {
-  const ticket = new URLSearchParams(bodyOf(event).toString("utf8")).get("ticket") ?? "";
+async function open(deps: FrontDeps, { host, method, headers, body }: PreviewRequest): Promise<Answer> {
+  if (method !== "POST") return pageOf(words.postTicket, true);
+  const ticket = new URLSearchParams(body.toString("utf8")).get("ticket") ?? "";
+  const answered: [string, string][] = [
+    ["location", "/"],
+    ["cache-control", "no-store"],
+  ];
   const cookie = await admitTicket(deps, host, ticket);
-  if (!cookie) return say(403, "This link has expired. Open the preview again.");
-  const secure = deps.previewOrigin.startsWith("https:") ? "; Secure; SameSite=None; Partitioned" : "; SameSite=Lax";
-  return {
-    statusCode: 303,
-    headers: { location: "/", "cache-control": "no-store" },
-    cookies: [`${cookieName}=${cookie}; Path=/; HttpOnly; Max-Age=43200${secure}`],
-  };
+  if (cookie === null) {
+    // The same form sent twice.
+    const isIn = (await admitCookie(deps, host, capabilitiesOf(headers, deps.previewOrigin))) !== null;
+    return isIn ? { status: 303, headers: answered, body: "" } : pageOf(words.expired, true);
+  }
+  const rules = deps.previewOrigin.startsWith("https:") ? "Secure; SameSite=None; Partitioned" : "SameSite=Lax";
+  const name = cookieNameFor(deps.previewOrigin);
+  answered.push(["set-cookie", `${name}=${cookie}; Path=/; HttpOnly; Max-Age=43200; ${rules}`]);
+  return { status: 303, headers: answered, body: "" };
 }
 
-function relayedHeaders(event: APIGatewayProxyEventV2, host: string): [string, string][] {
-  const kept = Object.entries(event.headers).filter(([name]) => !hiddenRequestHeaders.has(name.toLowerCase()));
-  const cookies = (event.cookies ?? []).filter((cookie) => !cookie.startsWith(`${cookieName}=`));
-  const headers = kept.map(([name, value]): [string, string] => [name, value ?? ""]);
-  if (cookies.length > 0) headers.push(["cookie", cookies.join("; ")]);
-  headers.push(["host", host]);
-  return headers;
+/** The target that the request may see, or why not. */
+async function admit(
+  deps: FrontDeps,
+  { host, path, headers }: Pick<PreviewRequest, "host" | "path" | "headers">,
+): Promise<PreviewTarget | Words> {
+  if (isReserved(path)) return words.reserved;
+  const target = await admitCookie(deps, host, capabilitiesOf(headers, deps.previewOrigin));
+  if (!target) return words.closed;
+  return isForeignOrigin(headers, target.sessionId, targetOf) ? words.foreign : target;
 }
 
-/** A cookie of one preview is for its own origin: with a domain it would reach the others. */
-const withoutDomain = (cookie: string) => cookie.replaceAll(/;\s*domain=[^;]*/gi, "");
+/** Asks for the session's container, once in half a minute; says what the worker answered to that before. */
+async function startContainer(deps: FrontDeps, target: PreviewTarget): Promise<Words> {
+  const key = keyOf(target);
+  try {
+    const refused = (await readConversation(deps.table, key))?.container_refused;
+    await wantContainer(deps, key);
+    return refused && refused.at > deps.clock.now() - 60_000 ? fullWords(refused.message) : words.starting;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "not_found") return words.gone;
+    throw error;
+  }
+}
+
+function refusalWords(refusal: Refusal, port: number): Words {
+  if (refusal === "no_listener") return noListenerWords(port);
+  return refusal === "starting" ? words.starting : words.noAnswer;
+}
 
 async function pass(
   deps: FrontDeps,
   target: PreviewTarget,
-  host: string,
-  event: APIGatewayProxyEventV2,
-): Promise<Result> {
-  const upstream = await upstreamOf(deps.table, target);
-  if (!upstream) return say(503, "The sandbox of this session is not running. It starts with the next prompt.");
-  const query = event.rawQueryString ? `?${event.rawQueryString}` : "";
-  const path = event.rawPath.split("/").map(encodeURIComponent).join("/");
-  const answer = await deps.relay({
-    address: upstream.address,
-    preview_key: upstream.previewKey,
-    port: target.port,
-    method: event.requestContext.http.method,
-    path: `${path}${query}`,
-    headers: relayedHeaders(event, host),
-    body: bodyOf(event).toString("base64"),
-  });
-  const headers = answer.headers.filter(([name]) => !hiddenAnswerHeaders.has(name.toLowerCase()));
-  const cookies = headers
-    .filter(([name]) => name.toLowerCase() === "set-cookie")
-    .map(([, value]) => withoutDomain(value));
-  const rest = Object.fromEntries(headers.filter(([name]) => name.toLowerCase() !== "set-cookie"));
-  return { statusCode: answer.status, headers: rest, cookies, body: answer.body, isBase64Encoded: true };
+  request: PreviewRequest,
+  gone: AbortSignal,
+): Promise<Answer | Page> {
+  const upstream = await upstreamOf(deps, target);
+  if (!upstream) return pageOf(await startContainer(deps, target), isNavigation(request));
+  const { method, path, headers, body } = request;
+  const { address, previewKey: preview_key } = upstream;
+  const { port } = target;
+  const sent = requestHeaders(headers, target, targetOf);
+  const asked = { address, preview_key, port, method, path, headers: sent, body: body.toString("base64") };
+  const answer = await deps.relay(asked, gone);
+  const refusal = Refusal.safeParse(headerOf(answer.headers, refusalHeader));
+  if (!refusal.success) return { ...answer, headers: answerHeaders(answer.headers, port) };
+  answer.body.resume();
+  return pageOf(refusalWords(refusal.data, port), isNavigation(request));
+}
+
+async function answerOf(deps: FrontDeps, request: PreviewRequest, gone: AbortSignal): Promise<Answer> {
+  if (request.path.split("?", 1)[0] === openPath) return open(deps, request);
+  const admitted = await admit(deps, request);
+  if (!("tenantId" in admitted)) return pageOf(admitted, isNavigation(request));
+  if (headerOf(request.headers, "sec-websocket-key") !== undefined) return pageOf(words.noSockets, false);
+  try {
+    return await pass(deps, admitted, request, gone);
+  } catch (error) {
+    const session_id = admitted.sessionId;
+    deps.log.warn("relay failed", { session_id, error: error instanceof Error ? error.message : String(error) });
+    return pageOf(words.failed, isNavigation(request));
+  }
+}
+
+/** What a REST API wants before the body of a streamed answer: JSON, then eight zero bytes. */
+function prelude({ status, headers }: Answer): Buffer {
+  const multiValueHeaders: Record<string, string[]> = {};
+  for (const [name, value] of headers) (multiValueHeaders[name] ??= []).push(value);
+  return Buffer.concat([Buffer.from(JSON.stringify({ statusCode: status, multiValueHeaders })), Buffer.alloc(8)]);
+}
+
+async function answerRequest(deps: FrontDeps, event: APIGatewayProxyEvent, out: ResponseStream): Promise<void> {
+  const gone = readerOf(out);
+  const request = previewRequest(event);
+  const answer = await answerOf(deps, request, gone);
+  const session_id = targetOf(request.host)?.sessionId ?? "none";
+  deps.log.info("preview answered", { request_id: event.requestContext.requestId, session_id, status: answer.status });
+  out.setContentType("application/vnd.awslambda.http-integration-response");
+  out.write(prelude(answer));
+  if (typeof answer.body === "string") out.end(answer.body);
+  else await sendBody(answer.body, out, gone);
+}
+
+function upgradeHeaders(headers: [string, string][], target: PreviewTarget, { previewKey }: Upstream) {
+  return [
+    ...requestHeaders(headers, target, targetOf),
+    ["connection", "Upgrade"],
+    ["upgrade", "websocket"],
+    ["x-sandbox-preview-key", previewKey],
+    ["x-sandbox-port", String(target.port)],
+  ] satisfies [string, string][];
+}
+
+async function answerUpgrade(deps: FrontDeps, { upgrade }: UpgradeQuestion): Promise<UpgradeAnswer> {
+  const { path } = upgrade;
+  const headers = upgrade.headers.map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+  const host = headerOf(headers, "host") ?? "";
+  const admitted = await admit(deps, { host, path, headers });
+  if (!("tenantId" in admitted)) return { status: admitted.status, message: admitted.text };
+  // Browsers always send one; without it the rule above could be passed by leaving it out.
+  if (headerOf(headers, "origin") === undefined) return { status: 403, message: words.foreign.text };
+  const upstream = await upstreamOf(deps, admitted);
+  if (!upstream) return { status: 503, message: (await startContainer(deps, admitted)).text };
+  return { address: upstream.address, path, headers: upgradeHeaders(headers, admitted, upstream) };
 }
 
 /** The public door of the previews: it lets in who holds the host's capability, and hides the platform from the app. */
 export function onPreview(live: () => FrontDeps) {
   let deps: FrontDeps | null = null;
-  return async (event: APIGatewayProxyEventV2): Promise<Result> => {
+  return async (event: APIGatewayProxyEvent | UpgradeQuestion, out: ResponseStream): Promise<void> => {
     deps ??= live();
-    const host = event.headers["host"] ?? event.requestContext.domainName;
-    if (event.rawPath === openPath) {
-      return event.requestContext.http.method === "POST" ? open(deps, host, event) : say(405, "Post the ticket here.");
-    }
-    const target = await admitCookie(deps, host, capabilityOf(event) ?? "");
-    if (!target) return say(403, "Open this preview from its session.");
-    try {
-      return await pass(deps, target, host, event);
-    } catch (error) {
-      const session_id = target.sessionId;
-      deps.log.warn("relay failed", { session_id, error: error instanceof Error ? error.message : String(error) });
-      return say(502, "The preview did not answer.");
-    }
+    if ("requestContext" in event) return answerRequest(deps, event, out);
+    out.end(JSON.stringify(await answerUpgrade(deps, UpgradeQuestion.parse(event))));
   };
 }

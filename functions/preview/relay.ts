@@ -1,6 +1,5 @@
-import { RelayRequest, type RelayAnswer } from "../../shared/protocol/relay.ts";
+import { onRelay } from "../kit/relay.ts";
+import { streamed } from "../kit/streamed.ts";
 import { livePreviewRelay } from "../live/preview-relay.ts";
 
-const { relay } = livePreviewRelay();
-
-export const handler = (event: unknown): Promise<RelayAnswer> => relay(RelayRequest.parse(event));
+export const handler = streamed(onRelay(livePreviewRelay()));

@@ -1,6 +1,7 @@
-import type { AwsService, InvokeOutcome } from "../contract.ts";
+import type { AwsService, InvokeOutcome, ResponseSink } from "../contract.ts";
 import type { DeployedFunction } from "../template/deployed-stack.ts";
 import { answerDenied, answerError } from "./answers.ts";
+import { streamInvocation } from "./invocation-stream.ts";
 
 /** Lambda's own limits of one request, in bytes. */
 const maxSyncPayloadBytes = 6 * 1024 * 1024;
@@ -8,19 +9,22 @@ const maxAsyncPayloadBytes = 1024 * 1024;
 
 export interface LambdaApiOptions {
   functions: readonly DeployedFunction[];
-  invoke: (functionId: string, event: unknown) => Promise<InvokeOutcome>;
+  invoke: (functionId: string, event: unknown, sink?: ResponseSink) => Promise<InvokeOutcome>;
   /** Takes the event and answers at once; retries are the host's. */
   invokeLater: (functionId: string, event: unknown) => void;
 }
 
-/** Lambda's Invoke, for functions that call functions. */
+const operations =
+  /^\/(?:2015-03-31\/functions\/([^/]+)\/invocations|2021-11-15\/functions\/([^/]+)\/response-streaming-invocations)/;
+
+/** Lambda's Invoke and InvokeWithResponseStream, for functions that call functions. */
 export function createLambdaApi(options: LambdaApiOptions): AwsService {
   return async (request, response, body, caller) => {
-    const found = /^\/2015-03-31\/functions\/([^/]+)\/invocations/.exec(request.url ?? "");
+    const found = operations.exec(request.url ?? "");
     if (found === null || request.method !== "POST") {
       return answerError(response, "lambda", 404, "UnknownOperationException", "only Invoke exists on one machine");
     }
-    const name = decodeURIComponent(found[1] ?? "");
+    const name = decodeURIComponent(found[1] ?? found[2] ?? "");
     const target = options.functions.find((each) => each.name === name || each.arn === name);
     const arn = target?.arn ?? name;
     if (!caller.allows("lambda:InvokeFunction", arn))
@@ -40,6 +44,8 @@ export function createLambdaApi(options: LambdaApiOptions): AwsService {
         "InvalidRequestContentException",
         "Could not parse request body into json",
       );
+    if (found[2] !== undefined)
+      return streamInvocation(response, (sink) => options.invoke(target.id, event.value, sink));
     if (later) {
       options.invokeLater(target.id, event.value);
       return void response.writeHead(202).end();

@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from "node:crypto";
+import { createHash, randomInt, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { dirname } from "node:path";
@@ -28,9 +28,13 @@ export interface SecretsOptions {
   now: () => number;
 }
 
-const actions = ["GetSecretValue", "PutSecretValue", "DescribeSecret"] as const;
+const actions = ["CreateSecret", "GetSecretValue", "PutSecretValue", "DescribeSecret"] as const;
 const Input = z.looseObject({
-  SecretId: z.string(),
+  SecretId: z.string().default(""),
+  Name: z
+    .string()
+    .regex(/^[\w/+=.@-]{1,512}$/)
+    .optional(),
   SecretString: z.string().optional(),
   VersionId: z.string().optional(),
   VersionStage: z.string().optional(),
@@ -70,17 +74,56 @@ const versionsOf = ({ given, stored }: Values, name: string) => given[name] ?? s
 const refuse = (response: ServerResponse, code: string, message: string) =>
   answerError(response, "secretsmanager", 400, code, message);
 
+type Found = Pick<DeployedSecret, "arn" | "name">;
+
+/** Of a secret that no template made: like AWS's, with six characters that nobody can guess from the name alone. */
+function arnOfMade(options: SecretsOptions, name: string): string {
+  const [known] = options.secrets;
+  const prefix = (known?.arn ?? "arn:aws:secretsmanager:us-east-1:000000000000:secret:")
+    .split(":")
+    .slice(0, 6)
+    .join(":");
+  return `${prefix}:${name}-${createHash("sha256").update(name).digest("hex").slice(0, 6)}`;
+}
+
+function findSecret(options: SecretsOptions, values: Values, id: string): Found | undefined {
+  const deployed = options.secrets.find((each) => each.arn === id || each.name === id);
+  if (deployed) return deployed;
+  const name = Object.keys(values.stored).find((each) => each === id || arnOfMade(options, each) === id);
+  return name === undefined ? undefined : { name, arn: arnOfMade(options, name) };
+}
+
+function createSecret(
+  response: ServerResponse,
+  { Name: name, SecretString: value, ClientRequestToken: id = randomUUID() }: Input,
+  options: SecretsOptions,
+  values: Values,
+): void {
+  if (name === undefined || value === undefined)
+    return refuse(response, "InvalidParameterException", "Name or SecretString is missing");
+  if (findSecret(options, values, name))
+    return refuse(
+      response,
+      "ResourceExistsException",
+      `The operation failed because the secret ${name} already exists.`,
+    );
+  values.stored[name] = firstVersion(id, value, options.now());
+  save(options.file, values.stored);
+  answerJson(response, { ARN: arnOfMade(options, name), Name: name, VersionId: id });
+}
+
 function serve(options: SecretsOptions, values: Values): AwsService {
   return async (request, response, body, caller) => {
     const action = actions.find((each) => request.headers["x-amz-target"] === `secretsmanager.${each}`);
     if (action === undefined) return refuse(response, "UnknownOperationException", "not on one machine");
     const input = Input.safeParse(JSON.parse(body.toString() || "{}"));
     if (!input.success) return refuse(response, "InvalidParameterException", z.prettifyError(input.error));
-    const id = input.data.SecretId;
-    const secret = options.secrets.find((each) => each.arn === id || each.name === id);
-    const arn = secret?.arn ?? id;
+    const id = action === "CreateSecret" ? (input.data.Name ?? "") : input.data.SecretId;
+    const secret = findSecret(options, values, id);
+    const arn = secret?.arn ?? (id.startsWith("arn:") ? id : arnOfMade(options, id));
     if (!caller.allows(`secretsmanager:${action}`, arn))
       return answerDenied(response, "secretsmanager", `secretsmanager:${action}`, arn);
+    if (action === "CreateSecret") return createSecret(response, input.data, options, values);
     const versions = secret && versionsOf(values, secret.name);
     if (secret === undefined || versions === undefined)
       return refuse(response, "ResourceNotFoundException", `no secret ${id}`);
@@ -92,7 +135,7 @@ function serve(options: SecretsOptions, values: Values): AwsService {
   };
 }
 
-function answerValue(response: ServerResponse, secret: DeployedSecret, versions: SecretVersion[], input: Input): void {
+function answerValue(response: ServerResponse, secret: Found, versions: SecretVersion[], input: Input): void {
   const found = findVersion(versions, input);
   if (found.kind === "mismatch") {
     const message = "You provided a VersionStage that is not associated to the provided VersionId.";
@@ -115,7 +158,7 @@ function answerValue(response: ServerResponse, secret: DeployedSecret, versions:
 
 function putValue(
   response: ServerResponse,
-  secret: DeployedSecret,
+  secret: Found,
   input: Input,
   options: SecretsOptions,
   values: Values,

@@ -1,5 +1,6 @@
 // Runs inside the worker thread of one execution environment. Plain JavaScript: a worker gets no TypeScript loader.
 import { parentPort, workerData } from "node:worker_threads";
+import { isStreamed, onStreamMessage, runStreamed } from "./response-stream.mjs";
 
 const maxResponseBytes = 6 * 1024 * 1024;
 
@@ -26,6 +27,10 @@ function contextOf(invocation) {
 
 async function run(invocation) {
   try {
+    if (isStreamed(handler)) {
+      await runStreamed(handler, JSON.parse(invocation.event), contextOf(invocation));
+      return { kind: "streamed" };
+    }
     const payload = JSON.stringify(await handler(JSON.parse(invocation.event), contextOf(invocation))) ?? "null";
     const bytes = Buffer.byteLength(payload);
     if (bytes > maxResponseBytes) {
@@ -39,6 +44,7 @@ async function run(invocation) {
 }
 
 parentPort.on("message", async (invocation) => {
+  if (onStreamMessage(invocation)) return;
   const outcome = await run(invocation);
   parentPort.postMessage({ requestId: invocation.requestId, outcome });
 });

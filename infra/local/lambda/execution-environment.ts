@@ -5,21 +5,25 @@ import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { InvokeOutcome } from "../contract.ts";
 import type { DeployedFunction } from "../template/deployed-stack.ts";
+import { type ResponseSink, StreamedResponse, type WorkerOutcome } from "./streamed-response.ts";
 
 /** Lambda's own limit for loading the code. */
 const maxStartMs = 10_000;
 
-type Thrown = { errorType: string; errorMessage: string; trace: string[] };
+type Thrown = Omit<Extract<WorkerOutcome, { kind: "threw" }>, "kind">;
+type Failure = Exclude<InvokeOutcome, { kind: "returned" }>;
 type WorkerMessage =
   | { ready: true }
   | { failed: Thrown }
-  | { requestId: string; outcome: { kind: "returned"; payload: string } | ({ kind: "threw" } & Thrown) };
+  | { requestId: string; chunk: Uint8Array }
+  | { requestId: string; outcome: WorkerOutcome };
 
 /** One worker thread that handles one event at a time, as one Lambda execution environment does. */
 export interface ExecutionEnvironment {
   /** Resolves once the code is loaded; null, or why it could not be. */
   started: Promise<InvokeOutcome | null>;
-  run(event: string): Promise<InvokeOutcome>;
+  /** With a sink, which gets what the function writes, or else its result as one chunk; the payload is null then. */
+  run(event: string, sink?: ResponseSink): Promise<InvokeOutcome>;
   /** Ends the thread in the middle of whatever it does. */
   terminate(reason: string): Promise<void>;
 }
@@ -43,18 +47,20 @@ export function startEnvironment(options: EnvironmentOptions): ExecutionEnvironm
     stderr: true,
     resourceLimits: { maxOldGenerationSizeMb: Math.max(32, of.memoryMb), maxYoungGenerationSizeMb: 24 },
   });
-  let settle: ((outcome: InvokeOutcome) => void) | null = null;
+  let settle: ((outcome: WorkerOutcome) => void) | null = null;
+  let response: StreamedResponse | null = null;
   let begin: (failure: InvokeOutcome | null) => void = () => undefined;
-  let ending: InvokeOutcome | null = null;
+  let ending: Failure | null = null;
   const started = new Promise<InvokeOutcome | null>((resolve) => (begin = resolve));
   const loading = setTimeout(() => void end({ kind: "timed_out", seconds: maxStartMs / 1000 }), maxStartMs);
 
-  const end = async (outcome: InvokeOutcome) => {
+  const end = async (outcome: Failure) => {
     ending ??= outcome;
     await worker.terminate();
   };
   worker.on("message", (message: WorkerMessage) => {
-    if ("requestId" in message) return settle?.(outcomeOf(message.outcome));
+    if ("chunk" in message) return response?.take(Buffer.from(message.chunk));
+    if ("requestId" in message) return settle?.(message.outcome);
     clearTimeout(loading);
     if ("failed" in message) void end({ kind: "threw", ...message.failed });
     else begin(null);
@@ -62,7 +68,7 @@ export function startEnvironment(options: EnvironmentOptions): ExecutionEnvironm
   worker.on("error", (error) => (ending ??= { kind: "crashed", message: error.message }));
   worker.once("exit", (code) => {
     clearTimeout(loading);
-    const outcome = ending ?? { kind: "crashed", message: `Runtime exited with error: exit status ${code}` };
+    const outcome: Failure = ending ?? { kind: "crashed", message: `Runtime exited with error: exit status ${code}` };
     begin(outcome);
     settle?.(outcome);
     options.onExit();
@@ -73,23 +79,21 @@ export function startEnvironment(options: EnvironmentOptions): ExecutionEnvironm
   return {
     started,
     terminate: (reason) => end({ kind: "crashed", message: reason }),
-    run: (event) =>
+    run: (event, sink) =>
       new Promise((resolve) => {
         const timeoutMs = of.timeoutSeconds * 1000;
         const timer = setTimeout(() => void end({ kind: "timed_out", seconds: of.timeoutSeconds }), timeoutMs);
+        const answered = new StreamedResponse(sink ?? null, (message) => worker.postMessage(message));
+        response = answered;
         settle = (outcome) => {
           clearTimeout(timer);
           settle = null;
-          resolve(outcome);
+          response = null;
+          resolve(answered.end(outcome));
         };
         worker.postMessage({ requestId: randomUUID(), deadline: Date.now() + timeoutMs, event });
       }),
   };
-}
-
-function outcomeOf(outcome: Extract<WorkerMessage, { requestId: string }>["outcome"]): InvokeOutcome {
-  if (outcome.kind === "threw") return outcome;
-  return { kind: "returned", payload: JSON.parse(outcome.payload) as unknown };
 }
 
 function readLines(stream: Readable, onLine: (line: string) => void): void {

@@ -1,6 +1,7 @@
 import type { InvokeOutcome } from "../contract.ts";
 import type { DeployedFunction } from "../template/deployed-stack.ts";
 import { startEnvironment, type ExecutionEnvironment } from "./execution-environment.ts";
+import type { ResponseSink } from "./streamed-response.ts";
 
 /** Threads that load code at the same time: more would only make each start slower. */
 const maxStarting = 4;
@@ -25,7 +26,7 @@ interface Slot {
   idleSince: number;
 }
 
-type Job = { event: string; done: (outcome: InvokeOutcome) => void };
+type Job = { event: string; sink: ResponseSink | undefined; done: (outcome: InvokeOutcome) => void };
 
 /** The execution environments of one function: started when events wait, reused warm, trimmed when idle. */
 export class FunctionPool {
@@ -41,13 +42,13 @@ export class FunctionPool {
   }
 
   /** `event` is JSON. */
-  invoke(event: string): Promise<InvokeOutcome> {
+  invoke(event: string, sink?: ResponseSink): Promise<InvokeOutcome> {
     const limit = this.#options.of.reservedConcurrency;
     if (this.#stopped || (limit !== null && this.#running + this.#waiting.length >= limit)) {
       return Promise.resolve({ kind: "throttled" });
     }
     return new Promise((done) => {
-      this.#waiting.push({ event, done });
+      this.#waiting.push({ event, sink, done });
       this.#assign();
     });
   }
@@ -123,7 +124,7 @@ export class FunctionPool {
   async #run(slot: Slot, job: Job): Promise<void> {
     slot.state = "busy";
     this.#running++;
-    const outcome = await slot.environment.run(job.event);
+    const outcome = await slot.environment.run(job.event, job.sink);
     this.#running--;
     const gone = outcome.kind === "timed_out" || outcome.kind === "crashed";
     if (gone) this.#slots.delete(slot);

@@ -40,10 +40,10 @@ export function createLambdaHost(options: LambdaHostOptions): LambdaHost {
   let stopped = false;
 
   const host: LambdaHost = {
-    async invoke(functionId, event) {
+    async invoke(functionId, event, sink) {
       const found = pools.get(functionId);
       if (found === undefined) throw new Error(`function ${functionId} is not in the template`);
-      const outcome = await found.pool.invoke(JSON.stringify(event) ?? "null");
+      const outcome = await found.pool.invoke(JSON.stringify(event) ?? "null", sink);
       if (outcome.kind !== "returned" && !stopped) options.onFailure(found.of, outcome);
       return outcome;
     },

@@ -4,6 +4,7 @@ export interface DeployedStack {
   functions: DeployedFunction[];
   httpApis: DeployedHttpApi[];
   webSocketApis: DeployedWebSocketApi[];
+  restApis: DeployedRestApi[];
   queues: DeployedQueue[];
   eventSources: DeployedEventSource[];
   tables: DeployedTable[];
@@ -67,6 +68,15 @@ export interface DeployedWebSocketApi {
   stage: string;
   routeSelection: string;
   routes: DeployedRoute[];
+}
+
+/** Of the one shape that exists here: all of it goes to one function, whose answer is streamed. */
+export interface DeployedRestApi {
+  id: string;
+  label: string;
+  apiId: string;
+  stage: string;
+  functionId: string;
 }
 
 export interface DeployedQueue {

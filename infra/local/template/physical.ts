@@ -40,6 +40,8 @@ const resourceTypes: Record<string, ResourceType> = {
     ref: plain,
     attributes: { ApiId: plain, ApiEndpoint: (name) => `https://${name}.execute-api.${region}.${urlSuffix}` },
   },
+  "AWS::ApiGateway::RestApi": { ref: plain, attributes: { RootResourceId: (name) => `${name}/root` } },
+  "AWS::ApiGateway::Stage": { nameProperty: "StageName", ref: plain },
   "AWS::ApiGatewayV2::Stage": { nameProperty: "StageName", ref: plain },
   "AWS::ApiGatewayV2::Integration": { ref: plain },
   "AWS::ApiGatewayV2::Route": { ref: plain },
@@ -68,7 +70,7 @@ export function physicalNames(document: TemplateDocument): Physical & { name(log
     const type = resourceTypes[resource.Type];
     if (type === undefined) throw new Error(`${logicalId} is a ${resource.Type}, which does not exist on one machine`);
     const given = type.nameProperty === undefined ? undefined : resource.Properties[type.nameProperty];
-    const lowerCase = resource.Type === "AWS::S3::Bucket" || resource.Type === "AWS::ApiGatewayV2::Api";
+    const lowerCase = resource.Type === "AWS::S3::Bucket" || /^AWS::ApiGateway(V2::Api|::RestApi)$/.test(resource.Type);
     const own = lowerCase ? logicalId.toLowerCase() : logicalId;
     return { resource, type, name: typeof given === "string" ? given : own };
   };

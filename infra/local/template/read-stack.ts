@@ -1,6 +1,7 @@
 import { loadDocument, type TemplateDocument } from "./document.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
 import { readApis } from "./read-apis.ts";
+import { readRestApis } from "./read-rest-apis.ts";
 import { readEventSources, readFunctions, readRules, readTaskDefinitions } from "./read-compute.ts";
 import { readRoles } from "./read-roles.ts";
 import { readBuckets, readQueues, readSecrets, readTables } from "./read-storage.ts";
@@ -22,6 +23,7 @@ export function deploy(stackName: string, document: TemplateDocument, directory:
     name: stackName,
     functions,
     ...readApis(reader),
+    restApis: readRestApis(reader),
     queues: readQueues(reader),
     eventSources: readEventSources(reader),
     tables: readTables(reader),

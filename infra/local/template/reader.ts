@@ -57,7 +57,7 @@ export function createReader(stackName: string, document: TemplateDocument): Rea
 function isNamedBy(text: string, reader: Reader, id: string): boolean {
   if (text === reader.ref(id)) return true;
   const arn = reader.arn(id);
-  return text === arn || text.includes(`${arn}/invocations`);
+  return text === arn || text.includes(`${arn}/invocations`) || text.includes(`${arn}/response-streaming-invocations`);
 }
 
 function inResource<T>(id: string, type: string, read: () => T): T {

@@ -2,11 +2,14 @@ import type { Table } from "../../data/service.ts";
 import { AppError } from "../../errors.ts";
 import type { PreviewCapabilities, PreviewTarget } from "../../ports/capabilities.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { OpenPreviewAnswer } from "../../protocol/preview.ts";
+import { type OpenPreviewAnswer, type PreviewList, previewPorts } from "../../protocol/preview.ts";
 import type * as z from "zod";
 import { latestContainer } from "../container/container.ts";
+import { type DoorDeps, openDoor } from "../container/want.ts";
+import { isUsable } from "../container/want.decisions.ts";
 import { findSessionRow } from "../session/session-row.ts";
 import type { SessionKey } from "../timeline/row.ts";
+import { spendTicket } from "./spent-ticket.ts";
 
 export interface PreviewDeps {
   table: Table;
@@ -21,7 +24,6 @@ const cookieMs = 12 * 3600_000;
 
 /** Where a preview's ticket is posted to; no app can have this path. */
 export const openPath = "/.sandbox/open";
-export const cookieName = "sandbox_preview";
 
 /** Each app has an origin of its own: `<session>--<port>.` in front of the preview domain. */
 export function originOf(previewOrigin: string, target: Pick<PreviewTarget, "sessionId" | "port">): string {
@@ -55,17 +57,22 @@ function isFor(host: string, target: PreviewTarget): boolean {
   return asked?.sessionId === target.sessionId && asked.port === target.port;
 }
 
-/** The cookie's value for a good ticket of this host; null for any other. */
+/** The cookie's value for a good ticket of this host that nobody used before; null for any other. */
 export async function admitTicket(deps: PreviewDeps, host: string, ticket: string): Promise<string | null> {
-  const target = await deps.capabilities.read("ticket", ticket, deps.clock.now());
+  const now = deps.clock.now();
+  const target = await deps.capabilities.read("ticket", ticket, now);
   if (!target || !isFor(host, target)) return null;
-  return deps.capabilities.issue("cookie", target, deps.clock.now() + cookieMs);
+  if (!(await spendTicket(deps.table, ticket, now + ticketMs))) return null;
+  return deps.capabilities.issue("cookie", target, now + cookieMs);
 }
 
-/** What the cookie opens on this host; null where it opens nothing. */
-export async function admitCookie(deps: PreviewDeps, host: string, cookie: string): Promise<PreviewTarget | null> {
-  const target = await deps.capabilities.read("cookie", cookie, deps.clock.now());
-  return target && isFor(host, target) ? target : null;
+/** What one of the cookies opens on this host; null where they open nothing. */
+export async function admitCookie(deps: PreviewDeps, host: string, cookies: string[]): Promise<PreviewTarget | null> {
+  for (const cookie of cookies) {
+    const target = await deps.capabilities.read("cookie", cookie, deps.clock.now());
+    if (target && isFor(host, target)) return target;
+  }
+  return null;
 }
 
 export interface Upstream {
@@ -73,9 +80,32 @@ export interface Upstream {
   previewKey: string;
 }
 
-/** How the relay reaches the session's container; null where none is ready. */
-export async function upstreamOf(table: Table, target: PreviewTarget): Promise<Upstream | null> {
-  const container = await latestContainer(table, { tenant_id: target.tenantId, session_id: target.sessionId });
-  if (container?.status !== "ready" || !container.private_ip) return null;
+/** How the relay reaches the session's container; null where none takes requests. */
+export async function upstreamOf(
+  deps: Pick<PreviewDeps, "table" | "clock">,
+  target: PreviewTarget,
+): Promise<Upstream | null> {
+  const container = await latestContainer(deps.table, keyOf(target));
+  if (!isUsable(container, deps.clock.now()) || !container?.private_ip) return null;
   return { address: container.private_ip, previewKey: container.preview_key };
+}
+
+export const keyOf = ({ tenantId, sessionId }: PreviewTarget): SessionKey => ({
+  tenant_id: tenantId,
+  session_id: sessionId,
+});
+
+/** The ports that people's servers listen on now. Starts nothing: without a sandbox there are none. */
+export async function listPreviews(
+  deps: PreviewDeps & DoorDeps,
+  key: SessionKey,
+): Promise<z.infer<typeof PreviewList>> {
+  if (!(await findSessionRow(deps.table, key))) throw new AppError("not_found");
+  const door = await openDoor(deps, key);
+  if (!door) return { data: [] };
+  const { ports } = await deps.door.ask(door, previewPorts, {}, { timeoutMs: 5000 });
+  const { previewOrigin } = deps;
+  const origin = (port: number) =>
+    previewOrigin === "" ? null : originOf(previewOrigin, { sessionId: key.session_id, port });
+  return { data: ports.map((port) => ({ port, origin: origin(port) })) };
 }
