@@ -4,12 +4,23 @@ import {
   DescribeTasksCommand,
   type ECSClient,
   ECSServiceException,
+  ListTasksCommand,
   RunTaskCommand,
   type RunTaskCommandInput,
   StopTaskCommand,
+  type Task,
 } from "@aws-sdk/client-ecs";
-import { ecsNetworkPolicies } from "../config/sandbox.ts";
-import type { LaunchOutcome, LaunchRequest, SandboxProvider, TaskState } from "../ports/sandbox-provider.ts";
+import type { SandboxSize } from "../config/sandbox.ts";
+import type {
+  LaunchOutcome,
+  LaunchRequest,
+  RunningSandbox,
+  SandboxCapabilities,
+  SandboxInventory,
+  SandboxProvider,
+  TaskState,
+} from "../ports/sandbox-provider.ts";
+import type { SizeName } from "../protocol/sandbox-config.ts";
 
 export interface EcsSandboxOptions {
   client: ECSClient;
@@ -18,13 +29,18 @@ export interface EcsSandboxOptions {
   /** In several availability zones: one of them may be out of capacity. */
   subnets: string[];
   securityGroup: string;
+  /** What the task definition's toolbox is given: the stage says. @default - `open` alone */
+  capabilities?: SandboxCapabilities;
+  /** Task definitions of other images, by their names. */
+  imageDefinitions?: Record<string, string>;
+  sizes?: Partial<Record<SizeName, SandboxSize | undefined>>;
 }
 
 /** Sandboxes as Fargate tasks. A task id is the task's ARN. */
 export function ecsSandboxProvider(options: EcsSandboxOptions): SandboxProvider {
   const { client, cluster } = options;
   return {
-    capabilities: { networkPolicies: ecsNetworkPolicies },
+    capabilities: options.capabilities ?? { networkPolicies: ["open"] },
 
     async launch(request): Promise<LaunchOutcome> {
       try {
@@ -64,14 +80,45 @@ export function ecsTaskStopper({
   };
 }
 
+/** Everything in the cluster, which is the platform's own. */
+export function ecsInventory({ client, cluster }: Pick<EcsSandboxOptions, "client" | "cluster">): SandboxInventory {
+  return {
+    stop: ecsTaskStopper({ client, cluster }).stop,
+    async *running() {
+      let nextToken: string | undefined;
+      do {
+        const page = await client.send(new ListTasksCommand({ cluster, nextToken, maxResults: tasksPerPage }));
+        nextToken = page.nextToken;
+        const arns = page.taskArns ?? [];
+        if (arns.length === 0) continue;
+        const { tasks = [] } = await client.send(new DescribeTasksCommand({ cluster, tasks: arns }));
+        yield tasks.map(runningSandbox).filter((task) => task !== null);
+      } while (nextToken !== undefined);
+    },
+  };
+}
+
+/** Of both ListTasks and DescribeTasks. */
+const tasksPerPage = 100;
+
+/** Its launch says whose it is: a task can not be launched without. */
+function runningSandbox({ taskArn, createdAt, overrides }: Task): RunningSandbox | null {
+  const supervisor = overrides?.containerOverrides?.find(({ name }) => name === "supervisor")?.environment ?? [];
+  const valueOf = (name: string) => supervisor.find((pair) => pair.name === name)?.value;
+  const [tenantId, sessionId] = [valueOf("TENANT_ID"), valueOf("SESSION_ID")];
+  const epoch = Number(valueOf("EPOCH"));
+  if (!taskArn || !createdAt || !tenantId || !sessionId || !(epoch > 0)) return null;
+  return { taskId: taskArn, tenantId, sessionId, epoch, createdAt: createdAt.getTime() };
+}
+
 function runTaskInput(
   options: EcsSandboxOptions,
-  { tenantId, sessionId, epoch, bootSecret }: LaunchRequest,
+  { tenantId, sessionId, epoch, bootSecret, size, image }: LaunchRequest,
 ): RunTaskCommandInput {
   const environment = { TENANT_ID: tenantId, SESSION_ID: sessionId, EPOCH: String(epoch), BOOT_SECRET: bootSecret };
   return {
     cluster: options.cluster,
-    taskDefinition: options.taskDefinition,
+    taskDefinition: (image && options.imageDefinitions?.[image]) ?? options.taskDefinition,
     launchType: "FARGATE",
     count: 1,
     clientToken: clientToken(sessionId, epoch),
@@ -84,11 +131,25 @@ function runTaskInput(
       },
     },
     overrides: {
-      containerOverrides: [
-        { name: "supervisor", environment: Object.entries(environment).map(([name, value]) => ({ name, value })) },
-      ],
+      containerOverrides: [{ name: "supervisor", environment: pairs(environment) }, ...toolboxOf(options, size)],
+      ...taskSizeOf(options, size),
     },
   };
+}
+
+const pairs = (environment: Record<string, string>) =>
+  Object.entries(environment).map(([name, value]) => ({ name, value }));
+
+function toolboxOf({ sizes }: EcsSandboxOptions, size: SizeName | undefined) {
+  const wanted = size && sizes?.[size];
+  if (!wanted) return [];
+  const { toolboxMemoryMiB: memory } = wanted;
+  return [{ name: "toolbox", memory, environment: pairs({ MEMORY_MIB: String(memory) }) }];
+}
+
+function taskSizeOf({ sizes }: EcsSandboxOptions, size: SizeName | undefined) {
+  const wanted = size && sizes?.[size];
+  return wanted ? { cpu: String(wanted.cpu), memory: String(wanted.memoryMiB) } : {};
 }
 
 /** ECS takes 64 characters and answers a known token with its first task. */

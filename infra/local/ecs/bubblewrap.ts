@@ -30,8 +30,12 @@ export interface Launch {
   hidden: Buffer;
 }
 
-/** Joins the control groups before anything of the container exists, then becomes the rest of the line. */
-const joinGroups =
+/**
+ * Closes what this process has open without the mark for it (its database's files are): bubblewrap would hand them on to
+ * people's code. Then joins the control groups before anything of the container exists, and becomes the rest of the line.
+ */
+const prepare =
+  'for each in /proc/self/fd/*; do each=${each##*/}; [ "$each" -gt 5 ] && eval "exec $each>&-"; done; ' +
   'count=$1; shift; while [ "$count" -gt 0 ]; do echo 0 > "$1" || exit 125; shift; count=$((count - 1)); done; exec "$@"';
 
 /**
@@ -72,16 +76,16 @@ export function bubblewrapLaunch(spec: ContainerSpec, privileged: boolean, hasFi
     ...dropped,
     ...spec.command,
   ];
-  const joined = spec.joinFiles.length === 0 ? line : joining(spec.joinFiles, line);
-  const [program = "", ...argv] = joined;
+  const [program = "", ...argv] = prepared(spec.joinFiles, line);
   return { program, argv, hidden: Buffer.from(options.map((option) => `${option}\0`).join("")) };
 }
 
-const joining = (files: string[], line: string[]) => [
-  "sh",
+/** In bash: other shells close descriptors of one digit only. */
+const prepared = (files: string[], line: string[]) => [
+  "bash",
   "-c",
-  joinGroups,
-  "sh",
+  prepare,
+  "bash",
   String(files.length),
   ...files,
   ...line,

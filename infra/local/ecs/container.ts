@@ -112,7 +112,8 @@ function readLines(child: ChildProcess, onLine: OnLine): () => string | null {
     const input = child[stream];
     if (input === null) continue;
     createInterface({ input }).on("line", (line) => {
-      if (stream === "stderr" && /^(bwrap|setpriv|prlimit|sh): /.test(line)) complaint = line.slice(0, maxLineChars);
+      if (stream === "stderr" && /^(bwrap|setpriv|prlimit|sh|bash): /.test(line))
+        complaint = line.slice(0, maxLineChars);
       onLine(line.slice(0, maxLineChars), stream);
     });
   }

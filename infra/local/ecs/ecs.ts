@@ -110,6 +110,7 @@ const unlimited: Limits = {
     joinFiles: [],
     command: [],
     outOfMemoryKills: async () => 0,
+    shown: [],
     close: async () => undefined,
   }),
 };

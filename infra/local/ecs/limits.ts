@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +16,8 @@ export interface Fence {
   /** Goes in front of the container's command. */
   command: string[];
   outOfMemoryKills(): Promise<number>;
+  /** What the container may read of its own limits: a file of this machine, and its name inside. */
+  shown: { from: string; name: string }[];
   close(): Promise<void>;
 }
 
@@ -44,6 +47,8 @@ interface Flavour {
   settings(bounds: Bounds): { parent: string; file: string; value: string; optional?: boolean }[];
   /** The file, in the first parent's group, with a line `oom_kill N`. */
   killsFile: string;
+  /** Limits and events, by the names that cgroup v2 has for them; the parent by its place. */
+  shown: { parent: number; file: string; name: string }[];
 }
 
 function unified(root: string): Flavour {
@@ -65,6 +70,7 @@ function unified(root: string): Flavour {
           ]),
     ],
     killsFile: "memory.events",
+    shown: ["memory.events", "memory.max", "pids.events", "pids.max"].map((name) => ({ parent: 0, file: name, name })),
   };
 }
 
@@ -87,6 +93,12 @@ function separate(root: string): Flavour {
           ]),
     ],
     killsFile: "memory.oom_control",
+    shown: [
+      { parent: 0, file: "memory.oom_control", name: "memory.events" },
+      { parent: 0, file: "memory.limit_in_bytes", name: "memory.max" },
+      { parent: 1, file: "pids.events", name: "pids.events" },
+      { parent: 1, file: "pids.max", name: "pids.max" },
+    ],
   };
 }
 
@@ -117,6 +129,9 @@ async function openGroup(flavour: Flavour, name: string, bounds: Bounds): Promis
       const text = await readFile(killsFile, "utf8").catch(() => "");
       return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
     },
+    shown: flavour.shown
+      .map(({ parent, file, name }) => ({ from: join(directories[parent] ?? "", file), name }))
+      .filter(({ from }) => existsSync(from)),
     close: async () => {
       await Promise.all(directories.map(removeGroup));
     },
@@ -170,6 +185,7 @@ const perProcess: Limits = {
       "--",
     ],
     outOfMemoryKills: async () => 0,
+    shown: [],
     close: async () => undefined,
   }),
 };

@@ -35,8 +35,18 @@ export const RunTaskRequest = z.object({
   overrides: z
     .object({
       containerOverrides: z
-        .array(z.object({ name: z.string(), environment: z.array(KeyValue).default([]) }))
+        .array(
+          z.object({
+            name: z.string(),
+            environment: z.array(KeyValue).default([]),
+            /** MiB. */
+            memory: z.number().int().positive().optional(),
+          }),
+        )
         .default([]),
+      /** Of the whole task: 1024 is one vCPU, and MiB. */
+      cpu: z.string().regex(/^\d+$/).optional(),
+      memory: z.string().regex(/^\d+$/).optional(),
     })
     .default({ containerOverrides: [] })
     .refine((overrides) => JSON.stringify(overrides).length <= maxOverrideChars, {

@@ -14,6 +14,7 @@ export interface ContainerDefinition {
   environment: Record<string, string>;
   /** Its own limit, else the task's. */
   memoryMiB: number | null;
+  hasOwnMemory?: boolean;
   essential: boolean;
   /** As on ECS: at most one restart a period, and none of a run that was shorter than it. */
   restartPolicy: { attemptPeriodSeconds: number; ignoredExitCodes: number[] } | null;
@@ -102,6 +103,7 @@ function containerOf(
     command: container.Command,
     environment: Object.fromEntries(container.Environment.map(({ Name, Value }) => [Name, Value])),
     memoryMiB: container.Memory ?? taskMemoryMiB,
+    hasOwnMemory: container.Memory !== undefined,
     essential: container.Essential,
     restartPolicy: restart?.Enabled
       ? { attemptPeriodSeconds: restart.RestartAttemptPeriod, ignoredExitCodes: restart.IgnoredExitCodes }

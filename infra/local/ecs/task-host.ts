@@ -46,6 +46,12 @@ const writableFolders = [
   { name: "tmp", to: temporaryDirectory, mode: 0o1777 },
 ];
 
+/** Where a container reads its own limits. A kernel's own place for them would show more of this machine. */
+const limitsDirectory = "/run/limits";
+
+const shownLimits = ({ shown }: Fence): Mount[] =>
+  shown.map(({ from, name }) => ({ from, to: `${limitsDirectory}/${name}`, readOnly: true }));
+
 /** A task's folders and containers on this machine. */
 export class LocalTaskHost implements TaskHost {
   readonly #options: HostOptions;
@@ -62,7 +68,8 @@ export class LocalTaskHost implements TaskHost {
   }
 
   async run(task: TaskState, container: ContainerDefinition, state: ContainerState): Promise<ContainerRun> {
-    const memoryBytes = container.memoryMiB === null ? null : container.memoryMiB * 1024 * 1024;
+    const memoryMiB = task.memory.get(container.name) ?? container.memoryMiB;
+    const memoryBytes = memoryMiB === null ? null : memoryMiB * 1024 * 1024;
     const bounds = { memoryBytes, pids: this.#options.pidsPerContainer };
     const fence = await this.#options.limits.fence(`${task.id}-${container.name}`, bounds);
     try {
@@ -119,7 +126,7 @@ export class LocalTaskHost implements TaskHost {
     };
     const spec: ContainerSpec = {
       rootArguments: bubblewrap === null ? [] : root({ appDirectory: container.appDirectory, hasNetwork }),
-      mounts: await this.#mounts(task, container, environment),
+      mounts: [...(await this.#mounts(task, container, environment)), ...shownLimits(fence)],
       environment,
       command: container.command,
       identity: identityOf(container.user),

@@ -23,6 +23,8 @@ export interface TaskState {
   definition: TaskDefinition;
   /** Environment that the launch added, by container. */
   overrides: Map<string, Record<string, string>>;
+  /** Memory limits that the launch set, in MiB, by container. */
+  memory: Map<string, number>;
   startedBy: string | null;
   group: string | null;
   address: string;

@@ -71,6 +71,7 @@ export class Tasks {
     const cluster = this.clusterArn(request.cluster);
     const definition = this.definitionOf(request.taskDefinition);
     checkOverrides(request, definition);
+    checkSize(request);
     const { clientToken } = request;
     const fingerprint = createHash("sha256").update(JSON.stringify(request)).digest("hex");
     const earlier = clientToken === undefined ? undefined : this.#launches.get(clientToken);
@@ -136,6 +137,7 @@ export class Tasks {
       definitionArn: definition.arn,
       definition,
       overrides: overridesOf(request),
+      memory: memoryOf(request, definition),
       startedBy: request.startedBy ?? null,
       group: request.group ?? null,
       address: this.#addresses.take(),
@@ -176,6 +178,38 @@ const overridesOf = ({ overrides }: RunTaskRequest) =>
       Object.fromEntries(environment.map((variable) => [variable.name, variable.value])),
     ]),
   );
+
+/** A container without a limit of its own has the task's. */
+function memoryOf({ overrides }: RunTaskRequest, definition: TaskDefinition): Map<string, number> {
+  const own = overrides.containerOverrides.flatMap(({ name, memory }) =>
+    memory === undefined ? [] : [[name, memory]],
+  );
+  const ofTask = Number(overrides.memory ?? 0);
+  const others = definition.containers.filter(({ hasOwnMemory }) => ofTask > 0 && !hasOwnMemory);
+  return new Map([...others.map(({ name }) => [name, ofTask] as const), ...(own as [string, number][])]);
+}
+
+/** https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html: by CPU, from, to and step in MiB. */
+const fargateSizes: Record<string, [number, number, number]> = {
+  256: [512, 2_048, 512],
+  512: [1_024, 4_096, 1_024],
+  1024: [2_048, 8_192, 1_024],
+  2048: [4_096, 16_384, 1_024],
+  4096: [8_192, 30_720, 1_024],
+  8192: [16_384, 61_440, 4_096],
+  16384: [32_768, 122_880, 8_192],
+};
+
+function checkSize({ overrides }: RunTaskRequest): void {
+  const { cpu, memory, containerOverrides } = overrides;
+  if (cpu === undefined && memory === undefined) return;
+  const [from, to, step] = fargateSizes[cpu ?? ""] ?? [1, 0, 1];
+  const wanted = Number(memory);
+  if (!(wanted >= from && wanted <= to && wanted % step === 0))
+    throw new EcsFailure("ClientException", "No Fargate configuration exists for given values.");
+  if (containerOverrides.some((container) => (container.memory ?? 0) > wanted))
+    throw new EcsFailure("ClientException", "Invalid setting for container: memory exceeds that of the task.");
+}
 
 function checkOverrides({ overrides }: RunTaskRequest, definition: TaskDefinition): void {
   const names = new Set(definition.containers.map((container) => container.name));

@@ -8,6 +8,8 @@ export const relaunchAfterMs = 10_000;
 const startCheckAfterMs = 15_000;
 /** Three missed heartbeats. */
 export const heartbeatLimitMs = 30_000;
+/** A heartbeat comes each ten seconds: the next look tells whether one was late or the last. */
+const missedBeatMs = 9_500;
 /** The boot secret is good for this long after the launch. */
 export const bootSecretLifeMs = 10 * 60_000;
 /** Uses a sandbox that no turn started. */
@@ -44,6 +46,12 @@ export function lossOf(container: Container, now: number): string | null {
   const isLinked = container.status === "ready" || (container.status === "starting" && container.connection_id);
   if (isLinked && now - container.last_heartbeat_at > heartbeatLimitMs) return "stopped answering";
   return null;
+}
+
+/** How long until a container that has missed a heartbeat counts as lost; null where it has missed none. */
+export function silentMs(container: Container, now: number): number | null {
+  const age = now - container.last_heartbeat_at;
+  return container.status === "ready" && age >= missedBeatMs ? heartbeatLimitMs - age + 1_000 : null;
 }
 
 /** Nothing was heard of it since its launch, and by now something should. */

@@ -22,10 +22,15 @@ export const containerEntity = createSchema({
     connection_id: { type: "string" },
     private_ip: { type: "string" },
     preview_key: { type: "string", required: true, readOnly: true },
+    /** Opens the supervisor's door to the platform. */
+    control_key: { type: "string", readOnly: true },
     boot_redeemed_at: { type: "number" },
     requested_at: { type: "number", required: true, readOnly: true },
     ready_at: { type: "number" },
     last_heartbeat_at: { type: "number", required: true },
+    /** From when until when its setup commands ran. */
+    setup_from: { type: "number" },
+    setup_until: { type: "number" },
     stopped_at: { type: "number" },
     stop_reason: { type: "string" },
   },

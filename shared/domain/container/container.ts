@@ -6,17 +6,28 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Ids } from "../../ports/ids.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Plans } from "../../ports/plans.ts";
-import type { SandboxProvider } from "../../ports/sandbox-provider.ts";
+import type { LaunchOutcome, SandboxProvider } from "../../ports/sandbox-provider.ts";
 import { transition, type Conversation, type ConversationDeps } from "../conversation/conversation.ts";
 import { readLimits } from "../quota/plan.ts";
+import { readWish } from "../sandbox-config/configuration.ts";
+import { notOffered } from "../sandbox-config/offer.decisions.ts";
 import { giveBack, quotaExceeded, takeQuota } from "../quota/quota.ts";
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
 import type { EventRow, SessionKey } from "../timeline/row.ts";
 import type { TransactionEntities, TransactionItem } from "../timeline/timeline.ts";
 import { meterSandbox } from "../usage/usage.ts";
+import { adoptWarm } from "../warm/adopt.ts";
+import { isPool } from "../warm/warm.decisions.ts";
+import { redeemWarm } from "../warm/warm.ts";
 import { bootSecretLifeMs, hasNotEnded, isLive, lossOf, needOf, usedFrom } from "./container.decisions.ts";
 
 export type Container = EntityItem<Platform["entities"]["container"]>;
+
+export interface WarmPool {
+  wanted: number;
+  /** Some time soon. */
+  refill(): Promise<void>;
+}
 
 export interface LaunchDeps extends ConversationDeps, AnnounceDeps {
   clock: Clock;
@@ -25,6 +36,8 @@ export interface LaunchDeps extends ConversationDeps, AnnounceDeps {
   plans: Plans;
   /** Deterministic in session and epoch, so that a repeated launch is the same request. */
   bootSecret(sessionId: string, epoch: number): Promise<string>;
+  /** Sandboxes that wait for a session; left out: none do. */
+  warm?: WarmPool | undefined;
   log: Log;
 }
 
@@ -95,6 +108,7 @@ async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number, limit
     epoch,
     status: "starting" as const,
     preview_key: deps.ids.secret(24),
+    control_key: deps.ids.secret(24),
     requested_at: now,
     last_heartbeat_at: now,
     ...(limit === null ? {} : { counted_by: tenant_id, counted_at: now }),
@@ -140,10 +154,38 @@ async function openWithinPlan(deps: LaunchDeps, key: SessionKey, epoch: number):
   return opened.kind === "opened" ? opened.container : null;
 }
 
-async function launch(deps: LaunchDeps, container: Container): Promise<Container> {
+/** Only what the deployment gives to whoever asks for nothing else. */
+async function adopt(
+  deps: LaunchDeps,
+  container: Container,
+  { size, image }: { size?: string | undefined; image?: string | undefined },
+): Promise<string | null> {
+  if (!deps.warm || size !== undefined || image !== undefined) return null;
+  try {
+    return await adoptWarm(deps, container);
+  } catch (error) {
+    deps.log.warn("no warm sandbox", { error: error instanceof Error ? error.message : String(error) });
+    return null;
+  } finally {
+    await deps.warm.refill();
+  }
+}
+
+async function launch(deps: LaunchDeps, container: Container, mayAdopt: boolean): Promise<Container> {
   const { tenant_id, session_id, epoch } = container;
-  const bootSecret = await deps.bootSecret(session_id, epoch);
-  const outcome = await deps.provider.launch({ tenantId: tenant_id, sessionId: session_id, epoch, bootSecret });
+  const [bootSecret, wish] = await Promise.all([
+    deps.bootSecret(session_id, epoch),
+    readWish(deps.table, { tenant_id, session_id }),
+  ]);
+  const refused = notOffered(wish, deps.provider.capabilities)[0];
+  const { size, image } = wish;
+  if (mayAdopt && !refused) {
+    const taskId = await adopt(deps, container, wish);
+    if (taskId !== null) return { ...container, task_id: taskId };
+  }
+  const outcome: LaunchOutcome = refused
+    ? { kind: "refused", message: `sbx_config.${refused.path}: ${refused.message}` }
+    : await deps.provider.launch({ tenantId: tenant_id, sessionId: session_id, epoch, bootSecret, size, image });
   if (outcome.kind === "launched") {
     await patchContainer(deps.table, container, ["starting", "ready"], { task_id: outcome.taskId });
     return { ...container, task_id: outcome.taskId };
@@ -167,10 +209,10 @@ export async function ensureContainer(deps: LaunchDeps, key: SessionKey): Promis
   const newest = await latestContainer(deps.table, key);
   const need = needOf(newest, deps.clock.now());
   if (need.kind === "use") return need.container;
-  if (need.kind === "relaunch") return launch(deps, need.container);
+  if (need.kind === "relaunch") return launch(deps, need.container, false);
   if (newest && isLive(newest)) await replaceContainer(deps, newest, "replaced: it stopped answering");
   const opened = await openWithinPlan(deps, key, need.epoch);
-  if (opened) return launch(deps, opened);
+  if (opened) return launch(deps, opened, true);
   const other = await latestContainer(deps.table, key);
   if (!other) throw new AppError("sandbox_unavailable");
   return other;
@@ -244,6 +286,7 @@ export async function redeemBootSecret(
   key: SessionKey,
   epoch: number,
 ): Promise<void> {
+  if (isPool(key)) return redeemWarm(deps, key.session_id);
   const container = await findContainer(deps.table, key, epoch);
   const now = deps.clock.now();
   const good = container && container.status === "starting" && now - container.requested_at <= bootSecretLifeMs;

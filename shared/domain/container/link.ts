@@ -2,7 +2,16 @@ import { AppError } from "../../errors.ts";
 import type { WorkspaceSource } from "../../protocol/sandbox-frame.ts";
 import type * as z from "zod";
 import type { Connection } from "../connection/connection.ts";
-import { latestCheckpoint, seedOf, takeCheckpoint, type TakeDeps } from "../checkpoint/checkpoint.ts";
+import {
+  authorOf,
+  coAuthor,
+  latestCheckpoint,
+  seedOf,
+  takeCheckpoint,
+  type TakeDeps,
+} from "../checkpoint/checkpoint.ts";
+import { operationOf } from "../checkpoint/operation.decisions.ts";
+import { sendOperation } from "../checkpoint/send-operation.ts";
 import { readConversation, transition, type Conversation } from "../conversation/conversation.ts";
 import { findSessionRow } from "../session/session-row.ts";
 import { announce } from "../timeline/announce.ts";
@@ -70,12 +79,30 @@ async function sourceOf(
     base_commit: conversation.base_commit ?? null,
     branch: session?.branch ?? null,
     commit: state?.commit ?? null,
+    ...(checkpoint ? { tree: checkpoint.tree } : {}),
     pack_urls: await Promise.all(packs.map((pack) => deps.objects.presignGet(pack, packUrlSeconds))),
+    is_first: checkpoint === null,
+    is_held: checkpoint ? checkpoint.push_status === "held" : (seedOf(conversation)?.held ?? false),
   };
+}
+
+/** Without one the repository is read as anybody reads it. */
+async function readCredential(deps: LinkDeps, { tenant_id, session_id }: SessionKey) {
+  const session = await findSessionRow(deps.table, { tenant_id, session_id });
+  if (session?.repo_url === undefined) return null;
+  try {
+    return await deps.gitHosts.mintRead(session.repo_url, tenant_id);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    deps.log.warn("no read credential", { tenant_id, session_id, error: message });
+    return null;
+  }
 }
 
 /** Sends what the sandbox may have missed: pending calls, or the checkpoint that the turn waits for. */
 async function catchUp(deps: LinkDeps, container: Container, conversation: Conversation): Promise<void> {
+  const operation = operationOf(conversation);
+  if (operation) await sendOperation(deps, container, conversation, operation);
   if (conversation.phase === "checkpoint") return takeCheckpoint(deps, conversation, container);
   const calls = await pendingCalls(deps.table, conversation);
   await dispatchCalls(deps, container, calls);
@@ -107,9 +134,16 @@ export async function greet(
     frame_id: frame.frame_id,
     session_id: link.key.session_id,
     epoch: link.epoch,
-    source: await sourceOf(deps, link.key, conversation),
+    source: {
+      ...(await sourceOf(deps, link.key, conversation)),
+      // Only the first welcome is read of its source.
+      credential: container.status === "starting" ? await readCredential(deps, link.key) : null,
+    },
     preview_key: container.preview_key,
+    control_key: container.control_key,
+    checkpoint_as: { author: await authorOf(deps.table, link.key, container.user_id), co_author: coAuthor },
     idle_stop_seconds: idleStopSeconds,
+    configurable: true,
   });
   if (container.status === "ready") await catchUp(deps, linked, conversation);
 }

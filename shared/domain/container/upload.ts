@@ -1,6 +1,8 @@
 import { AppError } from "../../errors.ts";
 import type { Objects } from "../../ports/objects.ts";
+import { maxTransferBytes } from "../../protocol/file.ts";
 import type { UploadGrant, UploadPurpose } from "../../protocol/sandbox-frame.ts";
+import { transferKey } from "../file/transfer.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import type { Link } from "./link.ts";
 
@@ -9,7 +11,8 @@ const megabyte = 1024 * 1024;
 const folders: Record<UploadPurpose, { folder: string; maxBytes: number }> = {
   pack: { folder: "packs", maxBytes: 2048 * megabyte },
   manifest: { folder: "manifests", maxBytes: 64 * megabyte },
-  blob: { folder: "blobs", maxBytes: megabyte },
+  blob: { folder: "blobs", maxBytes: 16 * megabyte },
+  transfer: { folder: "transfers", maxBytes: maxTransferBytes },
   tool_output: { folder: "outputs", maxBytes: 16 * megabyte },
 };
 
@@ -23,8 +26,10 @@ export async function grantUpload(
 ): Promise<UploadGrant> {
   const { folder, maxBytes } = folders[wanted.purpose];
   if (wanted.length > maxBytes) throw new AppError("payload_too_large");
-  const key = objectKey(link.key, folder, wanted.sha256);
-  const there = await objects.head(key);
+  const { purpose, sha256 } = wanted;
+  const key = purpose === "transfer" ? transferKey(link.key, sha256) : objectKey(link.key, folder, sha256);
+  // Small ones are sent again rather than asked about: storage refuses what it has, which is as good.
+  const there = wanted.length > megabyte ? await objects.head(key) : null;
   if (there?.length === wanted.length) return { key, url: null, headers: {} };
   return { key, ...(await objects.presignPut(key, wanted.length, wanted.sha256, urlSeconds)) };
 }

@@ -1,15 +1,23 @@
 import { randomUUID } from "node:crypto";
-import type { LaunchRequest, SandboxProvider, TaskState } from "../../../shared/ports/sandbox-provider.ts";
+import type {
+  LaunchRequest,
+  SandboxInventory,
+  SandboxProvider,
+  TaskState,
+} from "../../../shared/ports/sandbox-provider.ts";
 
 /** A provider under test, with the levers that its port does not have. */
 export interface SandboxProviderSubject {
   provider: SandboxProvider;
+  inventory: SandboxInventory;
   /** Resolves when the provider's own notices say so. */
   untilState(taskId: string, state: "running" | "stopped"): Promise<void>;
   /** The sandbox dies by itself. */
   crash(taskId: string): Promise<void>;
-  /** While set, no sandbox can be had. */
-  setCapacity(available: boolean): void;
+  /** While set, no sandbox can be had: `capacity` and `throttled` pass, `invalid` does not. */
+  refuse(how: "capacity" | "throttled" | "invalid" | null): void;
+  /** The next launch is carried out, and its answer does not arrive. */
+  loseNextAnswer(): void;
   /** What a launched sandbox was told. */
   environmentOf(taskId: string): Promise<Record<string, string>>;
   /** Notices of one task in the order they came; a rising version tells a duplicate. */
@@ -38,6 +46,12 @@ export function sandboxProviderContract(start: () => Promise<SandboxProviderSubj
     subject = await start();
   });
   afterAll(() => subject.stop());
+
+  async function everything() {
+    const pages = [];
+    for await (const page of subject.inventory.running()) pages.push(page);
+    return pages.flat();
+  }
 
   it("launches a sandbox that knows its tenant, session, epoch and boot secret", async () => {
     const launch = request({ epoch: 7 });
@@ -97,12 +111,53 @@ export function sandboxProviderContract(start: () => Promise<SandboxProviderSubj
     expect(await subject.provider.describe(taskId)).toBe("stopped");
   });
 
-  it("says that there is no capacity, and launches the same epoch when there is", async () => {
+  it.each(["capacity", "throttled"] as const)("%s: worth another try, with the same epoch", async (how) => {
     const launch = request();
-    subject.setCapacity(false);
+    subject.refuse(how);
     expect(await subject.provider.launch(launch)).toMatchObject({ kind: "no_capacity" });
-    subject.setCapacity(true);
+    subject.refuse(null);
     await subject.provider.stop(await launched(subject, launch), "done");
+  });
+
+  it("says for good what it will never launch", async () => {
+    subject.refuse("invalid");
+    expect(await subject.provider.launch(request())).toMatchObject({ kind: "refused" });
+    subject.refuse(null);
+  });
+
+  it("launches one task for a session and epoch whose answer was lost, however often it is asked again", async () => {
+    const launch = request();
+    subject.loseNextAnswer();
+    expect((await subject.provider.launch(launch)).kind).toBe("no_capacity");
+    const [taskId, again] = [await launched(subject, launch), await launched(subject, launch)];
+    expect(again).toBe(taskId);
+    const running = (await everything()).filter(({ sessionId }) => sessionId === launch.sessionId);
+    expect(running.map((task) => task.taskId)).toEqual([taskId]);
+    await subject.provider.stop(taskId, "done");
+  });
+
+  it("stops a sandbox that is still starting", async () => {
+    const taskId = await launched(subject, request());
+    expect(["starting", "running"]).toContain(await subject.provider.describe(taskId));
+    await subject.provider.stop(taskId, "not needed any more");
+    await subject.untilState(taskId, "stopped");
+    expect(await subject.provider.describe(taskId)).toBe("stopped");
+  });
+
+  it("lists what runs, whose it is and since when, and nothing that was stopped", async () => {
+    const launches = Array.from({ length: 3 }, (_, epoch) => request({ epoch: epoch + 1 }));
+    const before = Date.now();
+    const taskIds = await Promise.all(launches.map((launch) => launched(subject, launch)));
+    const gone = await launched(subject, request());
+    await subject.provider.stop(gone, "done");
+    const running = await everything();
+    for (const [index, { tenantId, sessionId, epoch }] of launches.entries()) {
+      const found = running.filter(({ taskId }) => taskId === taskIds[index]);
+      expect(found).toMatchObject([{ tenantId, sessionId, epoch }]);
+      expect(Math.abs((found[0]?.createdAt ?? 0) - before)).toBeLessThan(60_000);
+    }
+    expect(running.map(({ taskId }) => taskId)).not.toContain(gone);
+    await Promise.all(taskIds.map((taskId) => subject.inventory.stop(taskId, "done")));
   });
 
   it("knows nothing of a task that never was, and can be told to stop it", async () => {

@@ -4,6 +4,7 @@ export class IdleTimer {
   readonly #onIdle: () => void;
   #afterMs: number | null = null;
   #timer: NodeJS.Timeout | undefined;
+  #touches = 0;
 
   constructor(isBusy: () => boolean, onIdle: () => void) {
     this.#isBusy = isBusy;
@@ -15,7 +16,13 @@ export class IdleTimer {
     this.touch();
   }
 
+  /** Rises with everything that happens. */
+  get touches(): number {
+    return this.#touches;
+  }
+
   touch(): void {
+    this.#touches += 1;
     clearTimeout(this.#timer);
     if (this.#afterMs === null) return;
     this.#timer = setTimeout(() => (this.#isBusy() ? this.touch() : this.#onIdle()), this.#afterMs);

@@ -1,6 +1,11 @@
-import { readEnvironment } from "../../../../shared/config/env.ts";
+import { networkInterfaces } from "node:os";
+import { systemAddresses } from "../../../../shared/adapters/guarded-dial.ts";
+import { isPublicAddress } from "../../../../shared/adapters/public-address.ts";
+import { type Environment, readEnvironment } from "../../../../shared/config/env.ts";
+import { isOwnAddress } from "../proxy/own-addresses.ts";
 import { log, messageOf } from "../log.ts";
 import { version } from "../version.ts";
+import { awaitAdoption, isNobodys } from "./adoption.ts";
 import { Supervisor } from "./supervisor.ts";
 
 function start(): void {
@@ -8,18 +13,36 @@ function start(): void {
   process.umask(0);
   const environment = readEnvironment("supervisor", process.env);
   delete process.env["BOOT_SECRET"];
+  const exit = (code: number) => process.exit(code);
+  if (!isNobodys(environment)) return serve(environment);
+  for (const signal of signals) process.once(signal, () => exit(0));
+  awaitAdoption(environment, { random: Math.random, exit }).then((adopted) => {
+    for (const signal of signals) process.removeAllListeners(signal);
+    serve(adopted);
+  }, failed);
+}
+
+function serve(environment: Environment<"supervisor">): void {
   const supervisor = new Supervisor({
     environment,
     metadataUri: process.env["ECS_CONTAINER_METADATA_URI_V4"],
+    network: {
+      addressesOf: systemAddresses,
+      mayReach: (address) => isPublicAddress(address) && !isOwnAddress(address, networkInterfaces()),
+    },
     random: Math.random,
     now: Date.now,
     exit: (code) => process.exit(code),
   });
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void supervisor.stop(signal));
-  supervisor.start().catch((error: unknown) => {
-    log("supervisor cannot start", { error: messageOf(error) });
-    process.exit(1);
-  });
+  for (const signal of signals) process.once(signal, () => void supervisor.stop(signal));
+  supervisor.start().catch(failed);
+}
+
+const signals = ["SIGTERM", "SIGINT"] as const;
+
+function failed(error: unknown): void {
+  log("supervisor cannot start", { error: messageOf(error) });
+  process.exit(1);
 }
 
 if (process.argv.includes("--version")) process.stdout.write(`${version}\n`);

@@ -1,16 +1,24 @@
 import { join } from "node:path";
 import type { Environment } from "../../../../shared/config/env.ts";
+import { mergeTarget } from "../../../../shared/protocol/merge.ts";
+import { previewPorts } from "../../../../shared/protocol/preview.ts";
 import { log, messageOf } from "../log.ts";
 import { version } from "../version.ts";
-import { Checkpoints, type TakeCheckpoint } from "./git/checkpoints.ts";
+import { Checkpoints, type RestoreCheckpoint, type TakeCheckpoint } from "./git/checkpoints.ts";
 import { Pusher } from "./git/pusher.ts";
+import { Door } from "./door/door.ts";
+import { LiveFiles } from "./files/live-files.ts";
 import { IdleTimer } from "./idle-timer.ts";
-import { pause } from "./platform/back-off.ts";
+import type { DialOptions } from "../proxy/dial.ts";
+import { takeLastCheckpoint } from "./last-checkpoint.ts";
 import { type Command, PlatformLink, type Welcome } from "./platform/platform-link.ts";
 import { TokenHolder, redeemBootSecret } from "./platform/sandbox-token.ts";
 import { Uploads } from "./platform/uploads.ts";
+import { PortAnnouncements } from "./port-announcements.ts";
 import { PreviewServer } from "./preview-server.ts";
 import { privateAddress } from "./task-metadata.ts";
+import { Terminals } from "./terminal/terminals.ts";
+import { Provision } from "./provision.ts";
 import { ToolCalls } from "./tools/tool-calls.ts";
 import { ToolboxClient } from "./tools/toolbox-client.ts";
 import { type PreparedWorkspace, prepareWorkspace } from "./workspace/prepare.ts";
@@ -19,6 +27,8 @@ import { Workspace } from "./workspace/workspace.ts";
 export interface SupervisorOptions {
   environment: Environment<"supervisor">;
   metadataUri: string | undefined;
+  /** How the toolbox's way out resolves and dials, where it has one. */
+  network: DialOptions;
   random: () => number;
   now: () => number;
   exit: (code: number) => void;
@@ -41,35 +51,58 @@ function deferred<T>(): Deferred<T> {
 
 const renewTimeoutMs = 20_000;
 const lastWordsMs = 3000;
-const lastCheckpointMs = 10_000;
+/** Of the 120 s that a task has to stop in. */
+const lastCheckpointMs = 100_000;
+/** Idle, it costs only money to stay: so often it tries again after the idle time before it goes without. */
+const maxIdleStays = 6;
 
 /** One session's supervisor: holds the link, the workspace's history and the door to the toolbox. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #toolbox: ToolboxClient;
+  readonly #door: Door;
   readonly #preview: PreviewServer;
   readonly #idle: IdleTimer;
   readonly #ready = deferred<Checkpoints>();
   #link: PlatformLink | null = null;
   #token: TokenHolder | null = null;
   #calls: ToolCalls | null = null;
+  #terminals: Terminals | null = null;
+  #files: LiveFiles | null = null;
+  #provision: Provision | null = null;
   #welcome: Welcome | null = null;
+  /** On which people's servers listen. */
+  readonly #ports = new Set<number>();
+  readonly #announcements: PortAnnouncements;
   #checkpointsDue = 0;
   #isPrepared = false;
   #stopping = false;
+  #idleStays = 0;
+  #unsaved: string | null = null;
   #closers: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#announcements = new PortAnnouncements(options.now);
     this.#toolbox = new ToolboxClient(options.environment.SOCKET_DIR, {
       onReport: (report) => {
         if (report.op === "port") this.#portOpened(report.port);
-        else this.#calls?.report(report);
+        else if (report.op === "port_closed") this.#ports.delete(report.port);
+        else if (!this.#provision?.report(report)) this.#calls?.report(report);
       },
-      onLost: () => this.#calls?.toolboxLost(),
+      onLost: () => {
+        this.#ports.clear();
+        this.#provision?.toolboxLost();
+        this.#calls?.toolboxLost();
+      },
       onGone: () => void this.#failed("the tool runner ended and was not started again"),
     });
+    this.#door = new Door({
+      key: () => this.#welcome?.control_key ?? null,
+      onAsked: () => this.#idle.touch(),
+    });
     this.#preview = new PreviewServer({
+      door: this.#door,
       key: () => this.#welcome?.preview_key ?? null,
       dialPort: (port) => {
         // Somebody looks: that is no idleness.
@@ -78,8 +111,8 @@ export class Supervisor {
       },
     });
     this.#idle = new IdleTimer(
-      () => (this.#calls?.active ?? 0) > 0 || this.#checkpointsDue > 0,
-      () => void this.stop("idle"),
+      () => (this.#calls?.active ?? 0) > 0 || this.#checkpointsDue > 0 || (this.#provision?.isBusy ?? false),
+      () => void this.#stopIdle(),
     );
     this.#ready.promise.catch(() => undefined);
   }
@@ -110,13 +143,23 @@ export class Supervisor {
     });
     this.#link = link;
     const uploads = new Uploads(link, random);
+    const provision = await this.#provide(link);
+    const toolsReady = provision.toolsReady(this.#ready.promise);
+    toolsReady.catch(() => undefined);
     this.#calls = new ToolCalls({
       link,
       toolbox: this.#toolbox,
       uploads,
-      ready: this.#ready.promise,
+      ready: toolsReady,
+      configuration: provision.configuration,
+      takeNote: () => provision.takeNote(),
+      refusalOf: (name, input) => this.#files?.guard.refusalOf(name, input) ?? null,
       onActivity: () => this.#idle.touch(),
     });
+    this.#serveTerminals(link);
+    this.#files = this.#serveFiles(link);
+    this.#door.on(previewPorts, async () => ({ ports: [...this.#ports].toSorted((a, b) => a - b) }));
+    this.#door.on(mergeTarget, async (body) => (await this.#ready.promise).merge(body));
     void this.#toolbox.keepConnected();
     link.connect();
     holder.keepFresh(() => link.request({ type: "sandbox.renew_token" }, renewTimeoutMs));
@@ -127,11 +170,24 @@ export class Supervisor {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#idle.stop();
-    await Promise.race([this.#lastCheckpoint(), pause(lastCheckpointMs)]);
-    this.#link?.sendDurable({ type: "sandbox.stopping", reason: reason.slice(0, 200) });
+    const unsaved = this.#unsaved ?? (await this.#lastCheckpoint());
+    this.#terminals?.close();
+    const told = unsaved === null ? reason : `${reason}; the last changes are not saved: ${unsaved}`;
+    this.#link?.sendDurable({ type: "sandbox.stopping", reason: told.slice(0, 200) });
     await this.#link?.flush(lastWordsMs);
     this.close();
     this.#options.exit(0);
+  }
+
+  /** Nobody is in a hurry: what can not be saved now is saved later. */
+  async #stopIdle(): Promise<void> {
+    const touched = this.#idle.touches;
+    const unsaved = await this.#lastCheckpoint();
+    if (this.#stopping || this.#idle.touches !== touched) return;
+    this.#idleStays += 1;
+    if (unsaved !== null && this.#idleStays <= maxIdleStays) return this.#idle.touch();
+    this.#unsaved = unsaved;
+    await this.stop("idle");
   }
 
   close(): void {
@@ -140,6 +196,7 @@ export class Supervisor {
     this.#link?.close();
     this.#toolbox.close();
     this.#preview.close();
+    this.#provision?.close();
     for (const close of this.#closers) close();
   }
 
@@ -152,9 +209,42 @@ export class Supervisor {
     }
   }
 
+  #serveFiles(link: PlatformLink): LiveFiles {
+    const { WORKSPACE_DIR: workspace, STATE_DIR: stateDirectory } = this.#options.environment;
+    const { now } = this.#options;
+    const ready = this.#ready.promise;
+    return new LiveFiles({ door: this.#door, toolbox: this.#toolbox, link, ready, workspace, stateDirectory, now });
+  }
+
+  #serveTerminals(link: PlatformLink): void {
+    const terminals = new Terminals({
+      link,
+      toolbox: this.#toolbox,
+      ready: this.#ready.promise,
+      now: this.#options.now,
+      environment: async () => (await this.#provision?.configuration.variables()) ?? {},
+      redactor: () => this.#provision?.configuration.redactor() ?? { push: (text) => text, flush: () => "" },
+      onActivity: () => this.#idle.touch(),
+    });
+    terminals.serve(this.#door);
+    this.#terminals = terminals;
+  }
+
+  async #provide(link: PlatformLink): Promise<Provision> {
+    const { environment, now, network } = this.#options;
+    const { SOCKET_DIR, TOOLBOX_NETWORK } = environment;
+    const ownNetwork = TOOLBOX_NETWORK === "isolated" ? network : null;
+    const parts = { link, toolbox: this.#toolbox, socketDirectory: SOCKET_DIR, now, network: ownNetwork };
+    const provision = new Provision(parts);
+    this.#provision = provision;
+    await provision.listen();
+    return provision;
+  }
+
   #welcomed(welcome: Welcome): void {
     const first = this.#welcome === null;
     this.#welcome = welcome;
+    this.#provision?.welcomed(welcome.configurable ?? false, first);
     if (first) void this.#prepare(welcome);
   }
 
@@ -164,8 +254,19 @@ export class Supervisor {
         return void this.#calls?.run(command);
       case "tool.cancel":
         return this.#calls?.cancel(command.call_id);
+      case "terminal.input":
+      case "terminal.resize":
+      case "terminal.close":
+        return this.#terminals?.command(command);
       case "checkpoint.take":
         return void this.#takeCheckpoint(command);
+      case "configure":
+        return this.#provision?.configuration.refresh();
+      case "checkpoint.restore":
+        return void this.#restoreCheckpoint(command);
+      case "adopt":
+        // It is somebody's already, for good.
+        return log("adopted before");
       case "stop":
         return void this.stop(command.reason);
     }
@@ -186,6 +287,18 @@ export class Supervisor {
         push,
         error: text,
       });
+    } finally {
+      this.#checkpointsDue -= 1;
+      this.#idle.touch();
+    }
+  }
+
+  async #restoreCheckpoint(command: RestoreCheckpoint): Promise<void> {
+    this.#checkpointsDue += 1;
+    try {
+      await (await this.#ready.promise).restore(command);
+    } catch (error) {
+      log("no restore", { error: messageOf(error) });
     } finally {
       this.#checkpointsDue -= 1;
       this.#idle.touch();
@@ -218,10 +331,8 @@ export class Supervisor {
       store,
       stats,
       root,
-      onFilesChanged: (changed) => {
-        const by = (this.#calls?.active ?? 0) > 0 ? "assistant" : "process";
-        link.sendLive({ type: "sandbox.files_changed", by, ...changed });
-      },
+      onFilesChanged: (changed) => link.sendLive({ type: "sandbox.files_changed", ...changed }),
+      authorOf: (path) => this.#files?.authorOf(path, (this.#calls?.active ?? 0) > 0) ?? "process",
       share: (paths) => this.#toolbox.share(paths),
     });
     workspace.watch();
@@ -233,7 +344,24 @@ export class Supervisor {
       () => workspace.close(),
       () => pusher.close(),
     );
-    return new Checkpoints({ link, uploads: new Uploads(link, random), workspace, history, pusher, now });
+    const { source, checkpoint_as: checkpointAs } = this.#welcome ?? {};
+    return new Checkpoints({
+      link,
+      uploads: new Uploads(link, random),
+      workspace,
+      path: WORKSPACE_DIR,
+      stats,
+      history,
+      pusher,
+      isFirst: source?.is_first ?? false,
+      hasRemote: source?.repo_url != null,
+      isHeld: source?.is_held ?? false,
+      checkpointAs,
+      onRestoring: (paths) => this.#files?.note(paths),
+      share: (paths) => this.#toolbox.share(paths),
+      onBroken: (message) => void this.#failed(message),
+      now,
+    });
   }
 
   async #failed(message: string): Promise<void> {
@@ -246,16 +374,17 @@ export class Supervisor {
   }
 
   #portOpened(port: number): void {
-    if (port !== this.#options.environment.PREVIEW_PORT) this.#link?.sendLive({ type: "sandbox.port_opened", port });
+    if (port === this.#options.environment.PREVIEW_PORT) return;
+    this.#ports.add(port);
+    if (this.#announcements.mayTell()) this.#link?.sendLive({ type: "sandbox.port_opened", port });
   }
 
-  /** Files may have changed since the last turn: by a server that runs, by a shell left behind. */
-  async #lastCheckpoint(): Promise<void> {
-    try {
-      if (this.#isPrepared) await (await this.#ready.promise).takeLast();
-    } catch (error) {
-      log("no last checkpoint", { error: messageOf(error) });
-    }
+  /** Files may have changed since the last turn: by a server that runs, by a shell left behind. Why they are not saved. */
+  async #lastCheckpoint(): Promise<string | null> {
+    if (!this.#isPrepared) return null;
+    const checkpoints = await this.#ready.promise;
+    const { random } = this.#options;
+    return takeLastCheckpoint({ take: () => checkpoints.takeLast(), random, withinMs: lastCheckpointMs });
   }
 
   #requireLink(): PlatformLink {

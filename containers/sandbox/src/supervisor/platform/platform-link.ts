@@ -75,6 +75,11 @@ export class PlatformLink {
     socket.on("close", (code) => this.#lost(socket, code));
   }
 
+  /** Bytes that wait to leave this machine. */
+  get backlog(): number {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
   /** Dropped while the link is down: a reader that missed it has lost nothing that matters. */
   sendLive(frame: OutgoingFrame): void {
     if (this.#welcomed) this.#transmit(this.#withId(frame));

@@ -14,10 +14,10 @@ const alreadyThere = 412;
 
 /** Puts bytes into the platform's object storage, each under a grant for exactly these bytes. */
 export class Uploads {
-  readonly #link: PlatformLink;
+  readonly #link: Pick<PlatformLink, "request">;
   readonly #random: () => number;
 
-  constructor(link: PlatformLink, random: () => number) {
+  constructor(link: Pick<PlatformLink, "request">, random: () => number) {
     this.#link = link;
     this.#random = random;
   }

@@ -7,6 +7,8 @@ import type { Command, PlatformLink } from "../platform/platform-link.ts";
 import type { Uploads } from "../platform/uploads.ts";
 import { inlineText } from "./cut-text.ts";
 import { LiveOutput } from "./live-output.ts";
+import type { Configuration } from "../configuration.ts";
+import type { Redactor } from "../redactor.ts";
 import type { ToolboxClient } from "./toolbox-client.ts";
 import { WholeOutput } from "./whole-output.ts";
 
@@ -18,6 +20,7 @@ interface RunningCall {
   startedAtMs: number;
   whole: WholeOutput;
   live: LiveOutput | null;
+  redactor: Redactor;
   guard: NodeJS.Timeout | undefined;
   cancelled: boolean;
   /** The toolbox has it: its death is the call's end. */
@@ -30,6 +33,11 @@ interface ToolCallsOptions {
   uploads: Pick<Uploads, "put">;
   /** Resolves when the workspace is ready; rejects when it cannot be. */
   ready: Promise<unknown>;
+  configuration: Pick<Configuration, "variables" | "redactor">;
+  /** What the first result must say beside its own. */
+  takeNote: () => string | null;
+  /** Why a tool may not run with this input; null where it may. */
+  refusalOf?: (name: string, input: Record<string, unknown>) => string | null;
   onActivity: () => void;
 }
 
@@ -97,9 +105,9 @@ export class ToolCalls {
         call.guard ??= setTimeout(() => this.#unresponsive(call), call.command.timeout_ms + guardGraceMs);
         return;
       case "output":
-        call.whole.push(report.text);
-        return call.live?.push(report.text);
+        return show(call, call.redactor.push(report.text));
       case "skipped":
+        show(call, call.redactor.flush());
         return call.whole.skip(report.bytes);
       case "completed":
         return void this.#complete(call, report.is_error);
@@ -123,6 +131,7 @@ export class ToolCalls {
       whole: new WholeOutput(),
       // The other tools answer at once.
       live: command.name === "bash" ? new LiveOutput(sendLive) : null,
+      redactor: this.#options.configuration.redactor(),
       guard: undefined,
       cancelled: false,
       dispatched: false,
@@ -136,10 +145,17 @@ export class ToolCalls {
     const { call_id, name, timeout_ms } = call.command;
     await this.#options.ready;
     const input = await inputOf(call.command);
+    const refusal = this.#options.refusalOf?.(name, input) ?? null;
+    if (refusal !== null) throw new Error(refusal);
     if (!(await this.#options.toolbox.connected(toolboxWaitMs))) throw new Error("the tool runner is not there");
-    if (call.cancelled) return;
+    const environment = name === "bash" ? await this.#options.configuration.variables() : {};
+    if (call.cancelled || this.#running.get(call_id) !== call) return;
+    // By now the variables are known, and what of them must not be seen.
+    call.redactor = this.#options.configuration.redactor();
+    const note = this.#options.takeNote();
+    if (note !== null) call.whole.push(note);
     call.startedAtMs = performance.now();
-    call.dispatched = this.#options.toolbox.send({ op: "run", call_id, name, input, timeout_ms });
+    call.dispatched = this.#options.toolbox.send({ op: "run", call_id, name, input, timeout_ms, environment });
     if (!call.dispatched) throw new Error(restarted);
   }
 
@@ -150,6 +166,7 @@ export class ToolCalls {
   }
 
   async #fail(call: RunningCall, message: string): Promise<void> {
+    show(call, call.redactor.flush());
     const before = call.whole.bytes().length > 0 ? "\n" : "";
     call.whole.push(`${before}${message}`);
     await this.#complete(call, true);
@@ -162,6 +179,7 @@ export class ToolCalls {
     this.#running.delete(call_id);
     this.#completions.set(call_id, null);
     clearTimeout(call.guard);
+    show(call, call.redactor.flush());
     call.live?.end();
     const bytes = call.whole.bytes();
     const completion: Completion = {
@@ -195,6 +213,12 @@ export class ToolCalls {
     const oldest = this.#kept.length > keptCompletions ? this.#kept.shift() : undefined;
     if (oldest !== undefined) this.#completions.set(oldest, null);
   }
+}
+
+function show(call: RunningCall, text: string): void {
+  if (text === "") return;
+  call.whole.push(text);
+  call.live?.push(text);
 }
 
 async function inputOf(command: RunTool): Promise<Record<string, unknown>> {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Socket, connect } from "node:net";
 import { join } from "node:path";
 import { LineBuffer, parseLine, readLines, writeLine } from "../../link/lines.ts";
+import type { FileCall } from "../../link/file-line.ts";
 import { ConnectAnswer, ToolboxReport, maxReportLineBytes, toolboxSocketName } from "../../link/toolbox-frame.ts";
 import type { ToolboxCommand, ToolboxHello } from "../../link/toolbox-frame.ts";
 import { log } from "../../log.ts";
@@ -16,7 +17,10 @@ interface ToolboxHandlers {
 }
 
 const redialMs = 50;
-const goneAfterMs = 60_000;
+/** Both programs start at once, of one image: either may be the slower one. */
+const startLimitMs = 20_000;
+/** A restart takes seconds. */
+const goneAfterMs = 10_000;
 const shareTimeoutMs = 5000;
 const connectTimeoutMs = 5000;
 
@@ -36,14 +40,14 @@ export class ToolboxClient {
 
   /** Keeps a control connection until closed. */
   async keepConnected(): Promise<void> {
-    let heldAt = performance.now();
+    let until = performance.now() + startLimitMs;
     while (!this.#closed) {
       const held = await this.#hold().then(
         () => true,
         () => false,
       );
-      if (held) heldAt = performance.now();
-      if (!this.#closed && performance.now() - heldAt > goneAfterMs) return this.#handlers.onGone();
+      if (held) until = performance.now() + goneAfterMs;
+      if (!this.#closed && performance.now() > until) return this.#handlers.onGone();
       await pause(redialMs);
     }
   }
@@ -95,6 +99,16 @@ export class ToolboxClient {
       socket.on("data", onData);
       socket.on("close", fail);
     }).finally(() => clearTimeout(timer)) as Promise<Socket>;
+  }
+
+  /** One question about files, on a connection of its own. */
+  dialFile(ask: FileCall): Promise<Socket> {
+    return this.#dial({ op: "file", ask });
+  }
+
+  /** A terminal's own connection: its end is the shell's, and not to read it holds the shell back. */
+  dialTerminal(hello: Omit<Extract<ToolboxHello, { op: "terminal" }>, "op">): Promise<Socket> {
+    return this.#dial({ op: "terminal", ...hello });
   }
 
   close(): void {

@@ -1,0 +1,63 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Environment } from "../../../../shared/config/env.ts";
+import { log } from "../log.ts";
+import { version } from "../version.ts";
+import { type Command, PlatformLink } from "./platform/platform-link.ts";
+import { TokenHolder, redeemBootSecret } from "./platform/sandbox-token.ts";
+
+/** In place of a tenant, at the launch of a sandbox that is nobody's yet. */
+const poolTenant = "ten_00000000000000000000000000";
+
+type Launched = Environment<"supervisor">;
+type Adoption = Extract<Command, { type: "adopt" }>;
+
+interface AdoptionOptions {
+  random: () => number;
+  exit: (code: number) => void;
+}
+
+const renewTimeoutMs = 20_000;
+
+export function isNobodys({ TENANT_ID }: Launched): boolean {
+  return TENANT_ID === poolTenant;
+}
+
+/**
+ * Waits, on a link of its own that can do nothing else, for the one session that this sandbox will serve: the environment
+ * of a supervisor that was launched for it. Rejects where the platform does not want this sandbox.
+ */
+export async function awaitAdoption(environment: Launched, { random, exit }: AdoptionOptions): Promise<Launched> {
+  const { PLATFORM_URL, WEBSOCKET_URL, TENANT_ID, SESSION_ID, EPOCH, BOOT_SECRET } = environment;
+  const secret = { tenant_id: TENANT_ID, session_id: SESSION_ID, epoch: EPOCH, boot_secret: BOOT_SECRET };
+  const holder = new TokenHolder(await redeemBootSecret(PLATFORM_URL, secret, random));
+  const adopted = await new Promise<Adoption>((resolve) => {
+    const link = new PlatformLink({
+      url: WEBSOCKET_URL,
+      token: () => holder.token,
+      hello: { version, private_ip: null },
+      random,
+      onWelcome: () => log("waiting for a session"),
+      onCommand: (command) => {
+        if (command.type === "stop") return exit(0);
+        if (command.type !== "adopt") return;
+        link.close();
+        resolve(command);
+      },
+      onFenced: () => exit(1),
+    });
+    link.connect();
+    holder.keepFresh(() => link.request({ type: "sandbox.renew_token" }, renewTimeoutMs));
+  });
+  holder.stop();
+  // For whoever looks at this machine from outside: the environment that it was started with names nobody.
+  writeFileSync(join(environment.STATE_DIR, "session"), adopted.session_id);
+  log("adopted", { session_id: adopted.session_id, epoch: adopted.epoch });
+  return {
+    ...environment,
+    TENANT_ID: adopted.tenant_id,
+    SESSION_ID: adopted.session_id,
+    EPOCH: adopted.epoch,
+    BOOT_SECRET: adopted.boot_secret,
+  };
+}

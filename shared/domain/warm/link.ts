@@ -1,0 +1,67 @@
+import { AppError } from "../../errors.ts";
+import { sendCommand } from "../container/command.ts";
+import { findContainer } from "../container/container.ts";
+import type { SandboxFrameType } from "../../protocol/sandbox-frame.ts";
+import { sendAdoption, type AdoptDeps } from "./adopt.ts";
+import { poolEpoch } from "./warm.decisions.ts";
+import { findWarm, patchWarm, type WarmSandbox } from "./warm.ts";
+
+export type WarmLinkDeps = Pick<AdoptDeps, "table" | "clock" | "sockets" | "bootSecret">;
+
+export interface WarmLink {
+  poolId: string;
+  connectionId: string;
+}
+
+/** All that a sandbox may say which is nobody's. */
+export const warmFrames: readonly SandboxFrameType[] = ["sandbox.hello", "sandbox.heartbeat", "sandbox.renew_token"];
+
+const emptySource = {
+  repo_url: null,
+  target_branch: null,
+  base_commit: null,
+  branch: null,
+  commit: null,
+  pack_urls: [],
+};
+
+/** Who claimed it may have died before it was told, or the message was lost. */
+async function adoptAgain(deps: WarmLinkDeps, warm: WarmSandbox, { connectionId }: WarmLink): Promise<void> {
+  const { tenant_id = "", session_id = "", epoch = 0, task_id } = warm;
+  const container = await findContainer(deps.table, { tenant_id, session_id }, epoch);
+  const isWanted = container?.status === "starting" && container.task_id === task_id && !container.boot_redeemed_at;
+  const link = { connection_id: connectionId };
+  if (isWanted) await sendAdoption(deps, link, container);
+  else await sendCommand(deps, link, { type: "stop", reason: "it is nobody's any more" });
+}
+
+async function touch(deps: WarmLinkDeps, link: WarmLink, isHello: boolean): Promise<void> {
+  const { poolId, connectionId } = link;
+  const heard = { last_heartbeat_at: deps.clock.now(), connection_id: connectionId };
+  if (await patchWarm(deps.table, poolId, { ...heard, ...(isHello ? { status: "warm" } : {}) })) return;
+  const warm = await findWarm(deps.table, poolId);
+  if (warm) return adoptAgain(deps, warm, link);
+  await sendCommand(deps, { connection_id: connectionId }, { type: "stop", reason: "it is nobody's any more" });
+  throw new AppError("conflict", "This sandbox is not wanted any more");
+}
+
+export async function greetWarm(deps: WarmLinkDeps, link: WarmLink, frame: { frame_id: string }): Promise<void> {
+  await touch(deps, link, true);
+  await sendCommand(
+    deps,
+    { connection_id: link.connectionId },
+    {
+      type: "welcome",
+      frame_id: frame.frame_id,
+      session_id: link.poolId,
+      epoch: poolEpoch,
+      source: emptySource,
+      preview_key: "",
+      idle_stop_seconds: 1,
+    },
+  );
+}
+
+export function keepWarm(deps: WarmLinkDeps, link: WarmLink): Promise<void> {
+  return touch(deps, link, false);
+}
