@@ -41,6 +41,10 @@ export class AssemblingClient {
     this.#options = { idleMs: 20_000, gapMs: 250, backoffMs: 500, ...options };
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   start(): void {
     void this.#connect();
   }

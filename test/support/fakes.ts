@@ -1,9 +1,13 @@
 import type { RotatedSecret } from "../../shared/adapters/rotated-secret.ts";
+import type { TenantSecrets } from "../../shared/ports/git-credentials.ts";
 import type { GitHosts, Inspection } from "../../shared/ports/git-hosts.ts";
 import type { Log } from "../../shared/ports/log.ts";
 import type { Model, ModelEvent, ModelRequest } from "../../shared/ports/model.ts";
 import type { Objects } from "../../shared/ports/objects.ts";
+import type { PullRequests } from "../../shared/ports/pull-requests.ts";
 import type { LaunchOutcome, LaunchRequest, SandboxProvider } from "../../shared/ports/sandbox-provider.ts";
+import { AppError } from "../../shared/errors.ts";
+import type { SandboxDoor } from "../../shared/ports/sandbox-door.ts";
 import type { Delivered, Sockets } from "../../shared/ports/sockets.ts";
 import { checkMessage } from "./message-check.ts";
 import type { Job } from "../../shared/protocol/job.ts";
@@ -135,10 +139,56 @@ export function fakeProvider(
   return { provider, launched, stopped };
 }
 
+/** The supervisors' side of the door: what each question is answered; one that has no answer is not answered. */
+export function fakeDoor(answers: Record<string, (body: unknown) => unknown> = {}) {
+  const asked: { address: string; op: string; body: unknown }[] = [];
+  const door: SandboxDoor = {
+    ask: async ({ address }, op, body) => {
+      const parsed = op.body.parse(body);
+      asked.push({ address, op: op.name, body: parsed });
+      const answer = answers[op.name];
+      if (!answer) throw new AppError("sandbox_unavailable", "The sandbox did not answer");
+      return op.result.parse(await answer(parsed)) as never;
+    },
+  };
+  return { ...door, asked, answers };
+}
+
 export function fakeGitHosts(inspection: Inspection = { kind: "missing" }): GitHosts {
   return {
     resolve: (repo) => (repo.startsWith("https://") ? repo : `https://git.test/${repo}`),
+    known: (name) =>
+      name === "git.test" ? { name, origin: "https://git.test", kind: "github", isBuiltIn: false } : null,
     inspect: async () => inspection,
+    mintRead: async () => null,
     mintPush: async () => ({ username: "sandbox", password: "push-secret" }),
+  };
+}
+
+/** One secret a tenant, in memory. */
+export function memoryTenantSecrets(): TenantSecrets & { stored: Map<string, { text: string; version: string }> } {
+  const stored = new Map<string, { text: string; version: string }>();
+  let versions = 0;
+  return {
+    stored,
+    read: async (tenantId) => stored.get(tenantId) ?? null,
+    replace: async (tenantId, replaced, text) => {
+      if ((stored.get(tenantId)?.version ?? null) !== replaced) return false;
+      stored.set(tenantId, { text, version: `v${(versions += 1)}` });
+      return true;
+    },
+  };
+}
+
+/** A host that opens whatever it is asked for, once for each branch. */
+export function fakePullRequests(): PullRequests {
+  const opened = new Map<string, number>();
+  return {
+    async open({ url, branch }) {
+      const known = opened.get(`${url} ${branch}`);
+      const number = known ?? opened.size + 1;
+      opened.set(`${url} ${branch}`, number);
+      return { number, url: `https://git.test/pulls/${number}`, created: known === undefined };
+    },
   };
 }

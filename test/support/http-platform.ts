@@ -5,9 +5,12 @@ import { hmacPreviewCapabilities } from "../../shared/adapters/preview-capabilit
 import { plansOf } from "../../shared/config/plans.ts";
 import { fallbackNames, uniqueBranch } from "../../shared/agent/names.ts";
 import {
+  fakeDoor,
   fakeGitHosts,
+  fakePullRequests,
   fixedSecret,
   memoryObjects,
+  memoryTenantSecrets,
   recordedJobs,
   recordedOutbound,
   recordedQueue,
@@ -106,10 +109,13 @@ export async function startHttpPlatform(providers: OidcProvider[] = []) {
     objects: memoryObjects(),
     queue: recordedQueue(),
     sockets: recordedSockets(),
+    door: fakeDoor(),
     cursors: signedCursors(fixedSecret(userSecret)),
     seal: gcmAnswerSeal(fixedSecret(userSecret)),
     naming: { suggest: async () => null },
     gitHosts: fakeGitHosts(),
+    tenantSecrets: memoryTenantSecrets(),
+    pullRequests: fakePullRequests(),
     fallbackNames,
     uniqueBranch,
     capabilities: hmacPreviewCapabilities(fixedSecret(userSecret)),
@@ -119,7 +125,7 @@ export async function startHttpPlatform(providers: OidcProvider[] = []) {
     webhookAddresses: webhookAddresses({ allowPrivate: false, addressesOf: publicAddresses }),
     outbound: recordedOutbound(),
     jobs: recordedJobs(),
-    networkPolicies: ["open"],
+    offer: { networkPolicies: ["open"], sizes: ["small", "standard", "large"] },
     limit: (caller) => limitRequests(deps, caller),
     facts: { version: "0.1.0", websocketUrl: "wss://sockets.example.test", model: "rehearsal" },
   };

@@ -13,9 +13,17 @@ const root = resolve(import.meta.dirname, "../..");
 
 /** The whole one-machine platform, as `npm start` runs it, on free ports and with a state of its own. */
 export async function startLocalPlatform(
-  options: { stateDir?: string; scheduleScale?: number; gitPort?: number } = {},
+  options: {
+    stateDir?: string;
+    scheduleScale?: number;
+    gitPort?: number;
+    modelApiKey?: string;
+    warmSandboxes?: number;
+  } = {},
 ) {
-  const prepared = await prepare({ root, directory: join(root, "dist/test-assembly"), hasModelKey: false });
+  // A test that is not about them starts the sandboxes that it uses, and no other.
+  const context = { warmSandboxes: String(options.warmSandboxes ?? 0) };
+  const prepared = await prepare({ root, directory: join(root, "dist/test-assembly"), hasModelKey: false, context });
   const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), "sandbox-e2e-"));
   const lines: string[] = [];
   const platform = await startPlatform({
@@ -23,6 +31,7 @@ export async function startLocalPlatform(
     stateDir,
     ports: { git: options.gitPort ?? 0 },
     model: "rehearsal",
+    ...(options.modelApiKey ? { modelApiKey: options.modelApiKey } : {}),
     // Set by .ci/image.sh: the sandboxes then run from the built image.
     ...(image ? { rootFilesystem: image } : {}),
     log: (line) => lines.push(line),

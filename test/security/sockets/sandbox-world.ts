@@ -4,14 +4,17 @@ import type { APIGatewayProxyWebsocketEventV2 } from "aws-lambda";
 import { onSocketFrame } from "../../../functions/kit/websocket.ts";
 import { clientLink, type ClientFrameDeps } from "../../../functions/websocket/client-frames.ts";
 import { sandboxLink, type SandboxFrameDeps } from "../../../functions/websocket/sandbox-frames.ts";
+import { gcmSecretBox } from "../../../shared/adapters/secret-box-gcm.ts";
 import { rows } from "../../../shared/data/service.ts";
 import type { SessionKey } from "../../../shared/domain/timeline/row.ts";
 import { objectKey } from "../../../shared/domain/timeline/timeline.ts";
 import type { ModelRequest } from "../../../shared/ports/model.ts";
 import type { SandboxFrameType } from "../../../shared/protocol/sandbox-frame.ts";
 import { calls, says, startEngine, type Engine } from "../../support/engine.ts";
-import { scriptedModel } from "../../support/fakes.ts";
+import { fixedSecret, scriptedModel } from "../../support/fakes.ts";
 import { turnDriver, type RunCommand } from "../../support/turn-driver.ts";
+
+const secretBox = gcmSecretBox(fixedSecret("secrets-of-the-tests"));
 
 interface Answer {
   type: string;
@@ -75,6 +78,19 @@ const contents: Record<SandboxFrameType, (of: Running) => Record<string, unknown
   "sandbox.files_changed": () => ({ by: "assistant", changes: [{ path: "a", kind: "created" }], more: 0 }),
   "sandbox.port_opened": () => ({ port: 3000 }),
   "sandbox.renew_token": () => ({}),
+  "sandbox.read_configuration": () => ({}),
+  "sandbox.setup_started": () => ({}),
+  "sandbox.setup_output": () => ({ offset: 0, text: "forged" }),
+  "sandbox.setup_completed": () => ({ ok: true, command: null, exit_code: 0, tail: "", duration_ms: 1 }),
+  "sandbox.terminal_output": () => ({ terminal_id: "trm", offset: 0, data: "forged" }),
+  "sandbox.terminal_changed": () => ({
+    terminal_id: "trm",
+    change: "closed",
+    cols: 80,
+    rows: 24,
+    offset: 9,
+    exit_code: 0,
+  }),
   "sandbox.stopping": () => ({ reason: "idle" }),
 };
 
@@ -93,7 +109,9 @@ export const startSandboxEngine = () => startEngine(scriptedModel([answerTo]));
 export function sandboxWorld(engine: () => Engine) {
   const { ask } = turnDriver(engine);
   const mint = async () => ({ token: "a token", expiresInSeconds: 900 });
-  const deps = () => ({ ...engine().deps, sandboxTokens: { mint } }) as unknown as SandboxFrameDeps & ClientFrameDeps;
+  const deps = () =>
+    ({ ...engine().deps, sandboxTokens: { mint }, secretBox, defaultNetwork: "none" }) as unknown as SandboxFrameDeps &
+      ClientFrameDeps;
   const connection = () => rows(engine().deps.table).entities.connection;
   const subscription = () => rows(engine().deps.table).entities.subscription;
   const expiresAt = () => Math.floor(engine().clock.now() / 1000) + 7200;

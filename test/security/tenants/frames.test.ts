@@ -3,8 +3,11 @@ import { ulid } from "ulid";
 import { ClientFrame, framePermissions, type ClientFrameType } from "../../../shared/protocol/client-frame.ts";
 import { Role, roleMay, Scope } from "../../../shared/protocol/permission.ts";
 import type { World } from "../../integration/documents/world.ts";
+import type { fakeDoor } from "../../support/fakes.ts";
 import { parkTurn } from "../../support/parked.ts";
 import { people } from "../../support/people.ts";
+import { fileAnswers } from "../../support/file-answers.ts";
+import { runningSandbox, terminalAnswers } from "../../support/running-sandbox.ts";
 import { bearer, socketDriver, type Reply } from "../../support/socket-driver.ts";
 import { startTwoTenants, type TwoTenants } from "./world.ts";
 
@@ -12,6 +15,11 @@ let tenants: TwoTenants;
 let sent = 0;
 beforeAll(async () => {
   tenants = await startTwoTenants();
+  Object.assign(
+    (tenants.world.platform.deps.door as ReturnType<typeof fakeDoor>).answers,
+    terminalAnswers,
+    fileAnswers,
+  );
 });
 afterAll(async () => {
   process.stdout.write(`frame matrix: ${sent} frames of ${frameTypes.length} types\n`);
@@ -37,7 +45,26 @@ const bodies: Record<ClientFrameType, (about: About) => Record<string, unknown>>
   "turn.interrupt": ({ session_id }) => ({ session_id }),
   "queue.cancel": ({ session_id, turn_id }) => ({ session_id, turn_id }),
   "queue.reorder": ({ session_id, turn_id }) => ({ session_id, turn_ids: [turn_id] }),
+  "file.list": ({ session_id }) => ({ session_id }),
+  "file.read": ({ session_id }) => ({ session_id, path: "hello.txt" }),
+  "file.write": ({ session_id }) => ({ session_id, path: "hello.txt", content: "hello", if_hash: null }),
+  "file.delete": ({ session_id }) => ({ session_id, path: "hello.txt" }),
+  "file.move": ({ session_id }) => ({ session_id, from: "hello.txt", to: "b.txt" }),
+  "file.search": ({ session_id }) => ({ session_id, q: "hello" }),
+  "terminal.open": ({ session_id }) => ({ session_id }),
+  "terminal.attach": ({ session_id }) => ({ session_id, terminal_id: "trm" }),
+  "terminal.input": ({ session_id }) => ({ session_id, terminal_id: "trm", data: "ls\n" }),
+  "terminal.resize": ({ session_id }) => ({ session_id, terminal_id: "trm", cols: 100, rows: 30 }),
+  "terminal.close": ({ session_id }) => ({ session_id, terminal_id: "trm" }),
   "approval.resolve": ({ session_id, approval_id }) => ({ session_id, approval_id, decision: "approve" }),
+  "checkpoint.create": ({ session_id }) => ({ session_id }),
+  "checkpoint.restore": ({ session_id }) => ({ session_id, checkpoint: 1, what: "chat" }),
+};
+
+/** Those who may learn this of a session in which a turn runs. */
+const answersInTurn: Partial<Record<ClientFrameType, string>> = {
+  "checkpoint.create": "turn_running",
+  "checkpoint.restore": "turn_running",
 };
 
 /** A session in which a prompt runs, whose call waits for a person, and another prompt waits. */
@@ -46,7 +73,9 @@ async function waitingIn(side: World): Promise<About> {
   const path = `/sessions/${String(session["id"])}/messages`;
   const { turn_id } = await side.good("POST", path, { content: "Make it red" });
   const session_id = String(session["id"]);
-  const [approval_id = ""] = await parkTurn(side.platform.deps, { tenant_id: side.owner.tenant.id, session_id });
+  const key = { tenant_id: side.owner.tenant.id, session_id };
+  const [approval_id = ""] = await parkTurn(side.platform.deps, key);
+  await runningSandbox(side.platform.deps, key);
   return { session_id, turn_id: String(turn_id), approval_id };
 }
 
@@ -77,7 +106,7 @@ describe.each(frameTypes)("%s", (type) => {
   it("takes those who may, and nobody else", async () => {
     for (const [name, connection, may] of await connected()) {
       const reply = await say(connection, type, await waitingIn(tenants.attacker));
-      expect([name, reply?.error?.code]).toEqual([name, may(type) ? undefined : "forbidden"]);
+      expect([name, reply?.error?.code]).toEqual([name, may(type) ? answersInTurn[type] : "forbidden"]);
     }
   });
 
