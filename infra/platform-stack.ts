@@ -14,9 +14,10 @@ import { Outbound, outboundFunctions } from "./constructs/outbound.ts";
 import type { Platform } from "./constructs/platform.ts";
 import { PlatformSecrets } from "./constructs/platform-secrets.ts";
 import { PreviewDomain } from "./constructs/preview-domain.ts";
-import { previewFunctions } from "./constructs/preview-functions.ts";
+import { previewFront, relayFunction } from "./constructs/preview-functions.ts";
 import { SandboxTask } from "./constructs/sandbox-task.ts";
 import { SweeperSchedule, TaskStateRule } from "./constructs/triggers.ts";
+import { StreamedApi } from "./constructs/streamed-api.ts";
 import { FrameApi } from "./constructs/websocket-api.ts";
 import { deadLetterTimeout, turnTimeout, workerFunctions } from "./constructs/worker-functions.ts";
 import { WorkQueue } from "./constructs/work-queue.ts";
@@ -61,6 +62,8 @@ export class PlatformStack extends Stack {
       ...logs,
       network,
       size: config.sandbox,
+      toolboxNetwork: config.toolboxNetwork,
+      images: config.sandboxImages,
       codeDirectory,
       platformUrl: api.apiEndpoint,
       webSocketUrl: sockets.url,
@@ -71,7 +74,8 @@ export class PlatformStack extends Stack {
     const previewOrigin = this.previewOrigin(config, previewApi);
     const jobs = new JobQueue(this, "JobQueue");
     const stateful = { table, queue, outbound, jobs, bucket, secrets };
-    const platform = { config, settings, ...stateful, api, sockets, network, task, previewApi, previewOrigin };
+    const relay = relayFunction(this, { settings, network });
+    const platform = { config, settings, ...stateful, api, sockets, network, relay, task, previewApi, previewOrigin };
     this.run(platform);
     this.output(platform);
   }
@@ -85,9 +89,8 @@ export class PlatformStack extends Stack {
         "The http function authenticates in code (one hop less, revocation at once); some routes are public by purpose.",
     });
     const sockets = new FrameApi(this, "FrameApi", { throttle: config.throttle });
-    const previewApi = new OneFunctionApi(this, "PreviewApi", {
-      ...common,
-      allowedOrigins: [],
+    const previewApi = new StreamedApi(this, "PreviewApi", {
+      throttle: config.throttle,
       authorizedBy:
         "The front function checks the capability cookie of the preview; a browser has nothing else to send.",
     });
@@ -100,7 +103,6 @@ export class PlatformStack extends Stack {
     const { http } = httpFunctions(this, platform);
     const { connect, disconnect, frames, sandbox } = socketFunctions(this, platform);
     const { turn, deadLetters, sweeper, containerEvents } = workerFunctions(this, platform);
-    const { front } = previewFunctions(this, platform);
     const { worker } = outboundFunctions(this, platform);
 
     api.deliverTo(http);
@@ -115,14 +117,14 @@ export class PlatformStack extends Stack {
     keyRotation(this, platform);
     new SweeperSchedule(this, "SweeperSchedule", { sweeper });
     new TaskStateRule(this, "TaskStateRule", { cluster: task.cluster, listener: containerEvents });
-    previewApi.deliverTo(front);
+    previewApi.deliverTo(previewFront(this, platform));
   }
 
-  private previewOrigin(config: StageConfig, previewApi: OneFunctionApi): string {
+  private previewOrigin(config: StageConfig, previewApi: StreamedApi): string {
     if (config.preview.kind === "none") return "";
     if (config.preview.kind === "api") return previewApi.apiEndpoint;
     const { domain, certificateArn } = config.preview;
-    new PreviewDomain(this, "PreviewDomain", { api: previewApi, stage: previewApi.stage, domain, certificateArn });
+    new PreviewDomain(this, "PreviewDomain", { api: previewApi, domain, certificateArn });
     return `https://${domain}`;
   }
 

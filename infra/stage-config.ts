@@ -3,8 +3,9 @@ import { resolve } from "node:path";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Node } from "constructs";
 import { type GitHost, OidcProvider, PlanName, Registration, type RequestLimit } from "../shared/config/env.ts";
+import { NetworkPolicy } from "../shared/protocol/network.ts";
+import { policiesOf, type SandboxOffer, type SandboxSize, type ToolboxNetwork } from "../shared/config/sandbox.ts";
 import type { Throttle } from "./constructs/http-api.ts";
-import type { SandboxSize } from "./constructs/sandbox-task.ts";
 
 export const stages = ["local", "dev", "prod"] as const;
 export type Stage = (typeof stages)[number];
@@ -44,12 +45,39 @@ export interface StageConfig {
   readonly defaultPlan: PlanName;
   /** What one address may ask of public routes; null is unlimited. */
   readonly publicRequests: RequestLimit | null;
+  /** The size of sandboxes whose session asks for none, and named `standard`. */
   readonly sandbox: SandboxSize;
+  /** What else a session may ask for. Pairs of CPU and memory that Fargate takes. */
+  readonly otherSizes: { readonly small: SandboxSize; readonly large: SandboxSize };
+  /** Whether the toolbox has a network namespace of its own: on Fargate it cannot. */
+  readonly toolboxNetwork: ToolboxNetwork;
+  /** Of sessions that ask for none. */
+  readonly defaultNetwork: NetworkPolicy;
+  /** Images that a session may name, each built from another base. */
+  readonly sandboxImages: readonly SandboxImage[];
+  /** Sandboxes that run and wait for a session, each at the price of a task; 0 is none. */
+  readonly warmSandboxes: number;
   /** SNS topic that alarms are sent to. */
   readonly alarmTopicArn: string | null;
 }
 
-const publicHosts: GitHost[] = ["github.com", "gitlab.com"].map((name) => ({
+/** Built from `containers/sandbox/Dockerfile` on a base that has Node 22 or newer. */
+export interface SandboxImage {
+  readonly name: string;
+  readonly base: string;
+}
+
+/** What sandboxes of this stage can be asked for, as the functions are told. */
+export function sandboxOffer(config: StageConfig): SandboxOffer {
+  return {
+    networkPolicies: policiesOf(config.toolboxNetwork),
+    defaultNetwork: config.defaultNetwork,
+    sizes: { ...config.otherSizes, standard: config.sandbox },
+    images: config.sandboxImages.map(({ name }) => name),
+  };
+}
+
+const publicHosts: GitHost[] = ["github.com", "gitlab.com", "bitbucket.org"].map((name) => ({
   name,
   origin: `https://${name}`,
   allowPrivate: false,
@@ -66,18 +94,28 @@ const deployed = {
   oidc: [],
   preview: { kind: "none" },
   alarmTopicArn: null,
+  toolboxNetwork: "shared",
+  defaultNetwork: "open",
+  sandboxImages: [],
+  warmSandboxes: 0,
+  otherSizes: {
+    small: { cpu: 512, memoryMiB: 1024, toolboxMemoryMiB: 640 },
+    large: { cpu: 2048, memoryMiB: 8192, toolboxMemoryMiB: 7424 },
+  },
 } as const;
 
 const configs: Record<Stage, (setting: Setting) => StageConfig> = {
   local: (setting) => ({
     ...deployed,
     stage: "local",
+    warmSandboxes: 1,
     retainData: false,
     logRetention: RetentionDays.ONE_DAY,
     allowedOrigins: ["http://127.0.0.1:4100", "http://localhost:4100"],
     gitHosts: [builtInHost(setting("gitHostOrigin") ?? "http://127.0.0.1:4104"), ...publicHosts],
     ...(process.env["ANTHROPIC_API_KEY"] ? {} : { turnModel: "rehearsal", namingModel: "rehearsal" }),
     preview: { kind: "api" },
+    ...localNetwork(setting),
     turnConcurrency: 10,
     outboundConcurrency: 10,
     privateWebhooks: true,
@@ -121,8 +159,8 @@ type Setting = (name: string) => string | undefined;
 
 /**
  * The stage named by `-c stage=` (default `dev`), with what an account sets by context: `model`, `fallbackModel`, `allowedOrigins`
- * (separated by commas), `defaultPlan`, `registration`, `oidc` (a JSON list), `previewDomain` with `previewCertificateArn`, `alarmTopicArn`; on `local` also
- * `gitHostOrigin`.
+ * (separated by commas), `defaultPlan`, `registration`, `oidc` and `sandboxImages` (JSON lists), `warmSandboxes`, `previewDomain` with `previewCertificateArn`, `alarmTopicArn`; on `local` also
+ * `gitHostOrigin`, `sandboxIsolation`, `sandboxNetwork`.
  */
 export function readStageConfig(node: Node): StageConfig {
   const setting: Setting = (name) => {
@@ -142,7 +180,9 @@ export function readStageConfig(node: Node): StageConfig {
     defaultPlan: planOf(setting("defaultPlan")) ?? config.defaultPlan,
     registration: registrationOf(setting("registration")) ?? config.registration,
     oidc: oidcOf(node.tryGetContext("oidc")) ?? config.oidc,
+    warmSandboxes: countOf(setting("warmSandboxes")) ?? config.warmSandboxes,
     alarmTopicArn: setting("alarmTopicArn") ?? config.alarmTopicArn,
+    sandboxImages: imagesOf(node.tryGetContext("sandboxImages")) ?? config.sandboxImages,
   };
 }
 
@@ -196,7 +236,30 @@ function previewDomain(setting: Setting): PreviewOrigin | undefined {
   return { kind: "domain", domain, certificateArn };
 }
 
+function countOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,3}$/.test(text)) throw new Error("warmSandboxes is a number from 0 to 999");
+  return Number(text);
+}
+
+/** One machine isolates the toolbox, unless it isolates nothing. */
+function localNetwork(setting: Setting): Pick<StageConfig, "toolboxNetwork" | "defaultNetwork"> {
+  if (setting("sandboxIsolation") === "none") return { toolboxNetwork: "shared", defaultNetwork: "open" };
+  return { toolboxNetwork: "isolated", defaultNetwork: NetworkPolicy.parse(setting("sandboxNetwork") ?? "none") };
+}
+
+/** A list in cdk.json, or its JSON on the command line. */
+function imagesOf(value: unknown): SandboxImage[] | undefined {
+  if (value === undefined || value === "") return undefined;
+  const images: unknown = typeof value === "string" ? JSON.parse(value) : value;
+  const isImage = (one: Partial<SandboxImage> | null) =>
+    /^[a-z][a-z0-9-]{0,62}$/.test(one?.name ?? "") && one?.name !== "default" && typeof one?.base === "string";
+  if (!Array.isArray(images) || !images.every(isImage))
+    throw new Error('sandboxImages is a list of {"name", "base"}: names of small letters, digits and "-", but default');
+  return images as SandboxImage[];
+}
+
 /** The git host of the one-machine run, which trusts tokens that the platform signs. */
 function builtInHost(origin: string): GitHost {
-  return { name: "local", origin, allowPrivate: true, push: "signed", defaultOwner: "demo" };
+  return { name: "local", origin, allowPrivate: true, push: "signed", defaultOwner: "demo", sharedOwners: ["demo"] };
 }

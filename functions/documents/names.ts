@@ -8,16 +8,25 @@ import * as clientFrame from "../../shared/protocol/client-frame.ts";
 import * as content from "../../shared/protocol/content.ts";
 import * as conversation from "../../shared/protocol/conversation.ts";
 import * as errorCode from "../../shared/protocol/error-code.ts";
+import * as file from "../../shared/protocol/file.ts";
+import * as fork from "../../shared/protocol/fork.ts";
+import * as gitCredential from "../../shared/protocol/git-credential.ts";
 import * as health from "../../shared/protocol/health.ts";
 import * as ids from "../../shared/protocol/ids.ts";
 import * as inbox from "../../shared/protocol/inbox.ts";
 import * as member from "../../shared/protocol/member.ts";
+import * as merge from "../../shared/protocol/merge.ts";
+import * as network from "../../shared/protocol/network.ts";
 import * as permission from "../../shared/protocol/permission.ts";
 import * as preview from "../../shared/protocol/preview.ts";
 import * as problem from "../../shared/protocol/problem.ts";
+import * as pullRequest from "../../shared/protocol/pull-request.ts";
+import * as sandboxConfig from "../../shared/protocol/sandbox-config.ts";
 import * as sandboxFrame from "../../shared/protocol/sandbox-frame.ts";
+import * as secret from "../../shared/protocol/secret.ts";
 import * as serverEvent from "../../shared/protocol/server-event.ts";
 import * as session from "../../shared/protocol/session.ts";
+import * as terminal from "../../shared/protocol/terminal.ts";
 import * as usage from "../../shared/protocol/usage.ts";
 import * as webhook from "../../shared/protocol/webhook.ts";
 
@@ -29,6 +38,9 @@ const modules = [
   account,
   member,
   apiKey,
+  network,
+  sandboxConfig,
+  secret,
   session,
   inbox,
   content,
@@ -36,6 +48,12 @@ const modules = [
   clientFrame,
   conversation,
   checkpoint,
+  file,
+  terminal,
+  fork,
+  gitCredential,
+  merge,
+  pullRequest,
   serverEvent,
   usage,
   budget,

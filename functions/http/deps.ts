@@ -5,6 +5,11 @@ import type { ConfigDeps } from "../../shared/domain/session/change.ts";
 import type { SessionDeps } from "../../shared/domain/session/create.ts";
 import type { DeleteDeps } from "../../shared/domain/session/remove.ts";
 import type { WebhookDeps } from "../../shared/domain/webhook/webhook.ts";
+import type { Objects } from "../../shared/ports/objects.ts";
+import type { SandboxDoor } from "../../shared/ports/sandbox-door.ts";
+import type { TenantSecrets } from "../../shared/ports/git-credentials.ts";
+import type { GitHosts } from "../../shared/ports/git-hosts.ts";
+import type { PullRequests } from "../../shared/ports/pull-requests.ts";
 import type { Sockets } from "../../shared/ports/sockets.ts";
 import type { Plans } from "../../shared/ports/plans.ts";
 import type {
@@ -23,10 +28,14 @@ export interface HttpDeps extends HttpKitDeps, SessionDeps, HistoryDeps, Preview
   clock: SessionDeps["clock"];
   ids: SessionDeps["ids"];
   jobs: DeleteDeps["jobs"];
-  networkPolicies: ConfigDeps["networkPolicies"];
+  offer: ConfigDeps["offer"];
   log: SessionDeps["log"];
-  objects: HistoryDeps["objects"];
+  objects: Objects;
   sockets: Sockets;
+  gitHosts: Pick<GitHosts, "known" | "resolve" | "inspect" | "mintRead" | "mintPush">;
+  tenantSecrets: TenantSecrets;
+  pullRequests: PullRequests;
+  door: SandboxDoor;
   cursors: SessionDeps["cursors"];
   plans: Plans;
   registration: IdentityDeps["registration"];

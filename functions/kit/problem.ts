@@ -12,6 +12,7 @@ export function problemOf(error: AppError, requestId: string): Problem {
     ...(error.message === title ? {} : { detail: error.message }),
     code: error.code,
     request_id: requestId,
+    ...(error.details ? { details: error.details } : {}),
     ...(error.issues.length > 0 ? { errors: error.issues } : {}),
   };
 }

@@ -86,8 +86,7 @@ function parseFrame<Frame extends Framed, Deps>(
 
 function toWire(error: unknown): WireError {
   if (!(error instanceof AppError)) return { code: "internal", message: "Something went wrong on our side" };
-  const issues = error.issues.map(({ path, message }) => `${path}: ${message}`).join("; ");
-  return { code: error.code, message: issues ? `${error.message} (${issues})` : error.message };
+  return error.toWire();
 }
 
 /** Every frame gets at most one answer, whatever it holds; the connection lives on. */

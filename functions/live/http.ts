@@ -4,11 +4,12 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { gcmAnswerSeal } from "../../shared/adapters/answer-seal.ts";
 import { signedCursors } from "../../shared/adapters/cursors-signed.ts";
 import { derivedBootSecrets } from "../../shared/adapters/derived-keys.ts";
-import { httpGitHosts } from "../../shared/adapters/git-hosts-http.ts";
+import { httpPullRequests } from "../../shared/adapters/git-pull-requests.ts";
 import { LambdaNaming } from "../../shared/adapters/naming-lambda.ts";
 import { hmacPreviewCapabilities } from "../../shared/adapters/preview-capabilities.ts";
 import { oidcProviders } from "../../shared/adapters/oidc-providers.ts";
 import { gcmSecretBox } from "../../shared/adapters/secret-box-gcm.ts";
+import { lambdaSandboxDoor } from "../../shared/adapters/sandbox-door-lambda.ts";
 import { secretReader } from "../../shared/adapters/secrets.ts";
 import { dynamoPublicKeys } from "../../shared/adapters/signing-keys-dynamodb.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
@@ -17,12 +18,13 @@ import { webhookAddresses } from "../../shared/adapters/webhook-sender-http.ts";
 import { fallbackNames, uniqueBranch } from "../../shared/agent/names.ts";
 import { type Environment, readEnvironment } from "../../shared/config/env.ts";
 import { plansOf } from "../../shared/config/plans.ts";
-import { ecsNetworkPolicies } from "../../shared/config/sandbox.ts";
+import { capabilitiesOf } from "../../shared/config/sandbox.ts";
 import { limitRequests } from "../../shared/domain/quota/requests.ts";
 import { authenticate } from "../../shared/domain/account/authenticate.ts";
 import { findApiKey } from "../../shared/domain/api-key/api-key.ts";
 import { publishedKeys } from "../../shared/domain/connection/signing-key.ts";
 import type { HttpDeps } from "../http/deps.ts";
+import { liveGit } from "./git.ts";
 import { liveJobQueue, liveSessions } from "./parts.ts";
 
 function liveSecrets(env: Environment<"http">) {
@@ -31,7 +33,7 @@ function liveSecrets(env: Environment<"http">) {
     user: secrets.rotated(env.USER_SECRET_ID),
     sandbox: secrets.rotated(env.SANDBOX_SECRET_ID),
     preview: secrets.rotated(env.PREVIEW_SECRET_ID),
-    git: secrets.rotated(env.GIT_SECRET_ID),
+    reader: secrets,
     webhook: secrets.rotated(env.WEBHOOK_SECRET_ID),
   };
 }
@@ -44,6 +46,7 @@ export function liveHttp(): HttpDeps {
   const { table, clock } = sessions;
   const secrets = liveSecrets(env);
   const signing = { issuer: env.TOKEN_ISSUER, clock, published: publishedKeys({ table, clock }) };
+  const git = liveGit(env, table, secrets.reader);
   const plans = plansOf(env);
   const verifier = joseVerifier({ issuer: env.TOKEN_ISSUER, clock, keys: dynamoPublicKeys(dynamo, env.TABLE_NAME) });
   const apiKeys = { find: (text: string) => findApiKey({ table, clock }, text) };
@@ -54,9 +57,12 @@ export function liveHttp(): HttpDeps {
     cursors: signedCursors(secrets.user),
     seal: gcmAnswerSeal(secrets.user),
     naming: new LambdaNaming({ client: new LambdaClient({}), functionName: env.NAMING_FUNCTION }),
-    gitHosts: httpGitHosts({ hosts: env.GIT_HOSTS, clock: systemClock, secret: secrets.git.signing }),
+    door: lambdaSandboxDoor(new LambdaClient({}), env.PREVIEW_RELAY_FUNCTION),
+    gitHosts: git.gitHosts,
+    tenantSecrets: git.tenantSecrets,
+    pullRequests: httpPullRequests(git.options),
     jobs: liveJobQueue(env.JOB_QUEUE_URL),
-    networkPolicies: ecsNetworkPolicies,
+    offer: capabilitiesOf(env.SANDBOX_OFFER),
     fallbackNames,
     uniqueBranch,
     capabilities: hmacPreviewCapabilities(secrets.preview),

@@ -1,3 +1,4 @@
 import { relayRequest } from "../../shared/adapters/preview-relay-http.ts";
+import { askSupervisor } from "../../shared/adapters/sandbox-door-http.ts";
 
-export const livePreviewRelay = () => ({ relay: relayRequest });
+export const livePreviewRelay = () => ({ relay: relayRequest, door: askSupervisor });

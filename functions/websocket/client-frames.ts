@@ -1,5 +1,7 @@
 import { type Connection, connectionMay, subscribe, unsubscribe } from "../../shared/domain/connection/connection.ts";
 import { replay } from "../../shared/domain/connection/replay.ts";
+import { createCheckpoint } from "../../shared/domain/checkpoint/create.ts";
+import { restore } from "../../shared/domain/checkpoint/restore.ts";
 import { resolveApproval } from "../../shared/domain/approval/resolve.ts";
 import { findSessionRow } from "../../shared/domain/session/session-row.ts";
 import { interrupt } from "../../shared/domain/turn/interrupt.ts";
@@ -8,12 +10,16 @@ import { cancelPrompt, reorderPrompts } from "../../shared/domain/turn/queue.ts"
 import type { TurnDeps } from "../../shared/domain/turn/turn.ts";
 import { limitRequests } from "../../shared/domain/quota/requests.ts";
 import { AppError } from "../../shared/errors.ts";
+import type { Objects } from "../../shared/ports/objects.ts";
 import type { Plans } from "../../shared/ports/plans.ts";
+import type { SandboxDoor } from "../../shared/ports/sandbox-door.ts";
 import { ClientFrame, framePermissions } from "../../shared/protocol/client-frame.ts";
 import type { FrameResults } from "../../shared/protocol/frame-results.ts";
 import type { FrameTable, Link, SocketKitDeps } from "../kit/websocket.ts";
+import { fileFrames } from "./file-frames.ts";
+import { terminalFrames } from "./terminal-frames.ts";
 
-export type ClientFrameDeps = SocketKitDeps & TurnDeps & { plans: Plans };
+export type ClientFrameDeps = SocketKitDeps & TurnDeps & { plans: Plans; door: SandboxDoor; objects: Objects };
 
 /** What a user's frames do. A new frame type does not compile until it is here. */
 const frames: FrameTable<ClientFrame, ClientFrameDeps, FrameResults> = {
@@ -59,6 +65,19 @@ const frames: FrameTable<ClientFrame, ClientFrameDeps, FrameResults> = {
     const key = { tenant_id: connection.tenant_id, session_id };
     return { result: await resolveApproval(deps, key, { user_id: userOf(connection), ...asked }) };
   },
+
+  "checkpoint.create": async (deps, { request_id, session_id, message }, connection) => {
+    const key = { tenant_id: connection.tenant_id, session_id };
+    return { result: await createCheckpoint(deps, key, { user_id: userOf(connection), request_id, message }) };
+  },
+
+  "checkpoint.restore": async (deps, { type: _type, session_id, ...asked }, connection) => {
+    const key = { tenant_id: connection.tenant_id, session_id };
+    return { result: await restore(deps, key, { user_id: userOf(connection), ...asked }) };
+  },
+
+  ...fileFrames,
+  ...terminalFrames,
 };
 
 /** Whom the connection speaks for. */
@@ -73,8 +92,8 @@ export const clientLink: Link<ClientFrame, ClientFrameDeps> = {
   types: ClientFrame.options.map((option) => option.shape.type.value),
   echo: "request_id",
   permits: (connection, type) => connectionMay(connection, framePermissions[type]),
-  // As a request of HTTP would be; a ping asks for nothing.
+  // As a request of HTTP would be; a ping asks for nothing, and a key that is pressed is not a request.
   count: async (deps, { tenant_id: tenantId }, type) =>
-    type === "ping" ? null : limitRequests(deps, { actor: { tenantId } }),
+    type === "ping" || type === "terminal.input" ? null : limitRequests(deps, { actor: { tenantId } }),
   frames,
 };

@@ -11,18 +11,26 @@ import {
   type LinkDeps,
 } from "../../shared/domain/container/link.ts";
 import { grantUpload } from "../../shared/domain/container/upload.ts";
+import { recordSetup, recordSetupStart } from "../../shared/domain/container/setup.ts";
+import { type ConfigurationDeps, readConfiguration } from "../../shared/domain/sandbox-config/configuration.ts";
 import { announceLive } from "../../shared/domain/timeline/announce.ts";
 import { receiveResult } from "../../shared/domain/tool-call/receive-result.ts";
 import type { Objects } from "../../shared/ports/objects.ts";
 import type { SandboxTokens } from "../../shared/ports/tokens.ts";
 import type { SandboxFrameResults } from "../../shared/protocol/frame-results.ts";
 import { SandboxFrame, sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
+import { greetWarm, keepWarm, warmFrames, type WarmLinkDeps } from "../../shared/domain/warm/link.ts";
+import { isPool } from "../../shared/domain/warm/warm.decisions.ts";
 import type { FrameTable, Link, SocketKitDeps } from "../kit/websocket.ts";
+import { terminalChange } from "../../shared/domain/terminal/change.decisions.ts";
 
 export interface SandboxFrameDeps
   extends SocketKitDeps, Omit<LinkDeps, "sockets" | "objects" | "clock" | "log" | "table"> {
   objects: Objects;
   sandboxTokens: SandboxTokens;
+  secretBox: ConfigurationDeps["secretBox"];
+  defaultNetwork: ConfigurationDeps["defaultNetwork"];
+  bootSecret: WarmLinkDeps["bootSecret"];
 }
 
 const done = { result: {} };
@@ -32,6 +40,10 @@ const unanswered = { result: null };
 /** What a supervisor's frames do, all within the one session and epoch of its link. */
 const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = {
   "sandbox.hello": async (deps, frame, connection) => {
+    if (isPool(connection)) {
+      await greetWarm(deps, warmLinkOf(connection), frame);
+      return done;
+    }
     await greet(deps, linkOf(connection), frame);
     return done;
   },
@@ -44,6 +56,10 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
     return done;
   },
   "sandbox.heartbeat": async (deps, _frame, connection) => {
+    if (isPool(connection)) {
+      await keepWarm(deps, warmLinkOf(connection));
+      return done;
+    }
     if (await markAlive(deps, linkOf(connection))) return done;
     return { ...done, afterwards: () => deps.sockets.close(connection.connection_id) };
   },
@@ -77,16 +93,47 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
     await tellWatchers(deps, connection, { type: "preview.ready", data: { port } });
     return unanswered;
   },
+  "sandbox.terminal_output": async (deps, { terminal_id, offset, data }, connection) => {
+    await tellWatchers(deps, connection, { type: "terminal.output", data: { terminal_id, offset, data } });
+    return unanswered;
+  },
+  "sandbox.terminal_changed": async (deps, frame, connection) => {
+    await tellWatchers(deps, connection, terminalChange(frame));
+    return done;
+  },
   "sandbox.renew_token": async (deps, _frame, connection) => {
     const { key, epoch } = linkOf(connection);
-    await requireLive(deps, linkOf(connection));
+    if (!isPool(connection)) await requireLive(deps, linkOf(connection));
     const minted = await deps.sandboxTokens.mint({ tenantId: key.tenant_id, sessionId: key.session_id, epoch });
     return { result: { token: minted.token, expires_in: minted.expiresInSeconds } };
+  },
+  "sandbox.read_configuration": async (deps, _frame, connection) => {
+    await requireLive(deps, linkOf(connection));
+    return { result: await readConfiguration(deps, linkOf(connection).key) };
+  },
+  "sandbox.setup_started": async (deps, _frame, connection) => {
+    await requireLive(deps, linkOf(connection));
+    await recordSetupStart(deps, linkOf(connection));
+    return done;
+  },
+  "sandbox.setup_output": async (deps, { offset, text }, connection) => {
+    await tellWatchers(deps, connection, { type: "container.setup_output", data: { offset, text } });
+    return unanswered;
+  },
+  "sandbox.setup_completed": async (deps, { type: _type, frame_id: _id, ...outcome }, connection) => {
+    await requireLive(deps, linkOf(connection));
+    await recordSetup(deps, linkOf(connection), outcome);
+    return done;
   },
   "sandbox.stopping": async (deps, frame, connection) => {
     await markStopping(deps, linkOf(connection), frame.reason);
     return done;
   },
+};
+
+const warmLinkOf = (connection: Connection) => {
+  const { key, connectionId } = linkOf(connection);
+  return { poolId: key.session_id, connectionId };
 };
 
 /** What a container that was replaced still says is not passed on. */
@@ -106,6 +153,9 @@ export const sandboxLink: Link<SandboxFrame, SandboxFrameDeps> = {
   types: sandboxFrameTypes,
   echo: "frame_id",
   // Its session and epoch are the connection's own: `linkOf`.
-  permits: ({ session_id, epoch }) => session_id !== undefined && epoch !== undefined,
+  permits: (connection, type) =>
+    connection.session_id !== undefined &&
+    connection.epoch !== undefined &&
+    (!isPool(connection) || warmFrames.includes(type)),
   frames,
 };

@@ -54,6 +54,15 @@ export class DataTable extends Construct {
     );
   }
 
+  /** Makes rows and changes them; removes none. */
+  forReadingAndPatching(): Use<"TABLE_NAME"> {
+    const writes = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
+    return this.use(
+      ...this.forReading().statements,
+      new PolicyStatement({ actions: writes, resources: [this.table.tableArn] }),
+    );
+  }
+
   /** Beside all else, many rows in one request, at half the price of a transaction. */
   forRemoving(): Use<"TABLE_NAME"> {
     const many = new PolicyStatement({ actions: ["dynamodb:BatchWriteItem"], resources: [this.table.tableArn] });

@@ -1,6 +1,7 @@
 import { Duration } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { NodeFunction } from "./node-function.ts";
+import { sandboxOffer } from "../stage-config.ts";
 import type { Platform } from "./platform.ts";
 
 /** Who calls over HTTP. */
@@ -31,7 +32,9 @@ export function httpFunctions(scope: Construct, platform: Platform) {
       secrets.forReadingSandbox(),
       secrets.forReadingPreview(),
       secrets.forReadingGit(),
+      secrets.forKeepingTenants(),
       naming.forInvoking("NAMING_FUNCTION"),
+      platform.relay.forInvoking("PREVIEW_RELAY_FUNCTION"),
     ],
     environment: {
       TOKEN_ISSUER: platform.api.apiEndpoint,
@@ -43,6 +46,7 @@ export function httpFunctions(scope: Construct, platform: Platform) {
       REGISTRATION: config.registration,
       OIDC_PROVIDERS: JSON.stringify(config.oidc),
       DEFAULT_PLAN: config.defaultPlan,
+      SANDBOX_OFFER: JSON.stringify(sandboxOffer(config)),
       PUBLIC_REQUESTS: JSON.stringify(config.publicRequests),
       ALLOWED_ORIGINS: JSON.stringify(config.allowedOrigins),
     },
@@ -84,6 +88,7 @@ export function socketFunctions(scope: Construct, platform: Platform) {
       outbound.forSending(),
       sockets.forPosting(),
       bucket.forReadingAndWriting(),
+      platform.relay.forInvoking("PREVIEW_RELAY_FUNCTION"),
     ],
     environment: { DEFAULT_PLAN: config.defaultPlan },
   });
@@ -99,9 +104,14 @@ export function socketFunctions(scope: Construct, platform: Platform) {
       sockets.forPosting(),
       bucket.forReadingAndWriting(),
       secrets.forReadingSandbox(),
-      secrets.forReadingGit(),
+      secrets.forUsingGit(),
+      outbound.forSealing(),
     ],
-    environment: { TOKEN_ISSUER: platform.api.apiEndpoint, GIT_HOSTS: JSON.stringify(config.gitHosts) },
+    environment: {
+      TOKEN_ISSUER: platform.api.apiEndpoint,
+      GIT_HOSTS: JSON.stringify(config.gitHosts),
+      SANDBOX_OFFER: JSON.stringify(sandboxOffer(config)),
+    },
   });
   return { connect, disconnect, frames, sandbox };
 }

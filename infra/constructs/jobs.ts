@@ -54,7 +54,7 @@ export class JobQueue extends Construct {
   }
 }
 
-/** The only function that deletes rows in bulk and objects at all. */
+/** The only function that deletes rows in bulk and objects at all. It copies the bodies of forked sessions. */
 export function jobsFunction(scope: Construct, platform: Platform) {
   const { settings, table, bucket, sockets, outbound, task } = platform;
   return new NodeFunction(scope, "Jobs", {
@@ -62,7 +62,14 @@ export function jobsFunction(scope: Construct, platform: Platform) {
     settings,
     timeout: jobTimeout,
     memoryMiB: 512,
-    uses: [table.forRemoving(), bucket.forRemoving(), sockets.forPosting(), outbound.forSending(), task.forStopping()],
+    uses: [
+      table.forRemoving(),
+      bucket.forReadingAndWriting(),
+      bucket.forRemoving(),
+      sockets.forPosting(),
+      outbound.forSending(),
+      task.forStopping(),
+    ],
     environment: {},
   });
 }

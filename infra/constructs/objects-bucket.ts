@@ -20,7 +20,11 @@ export class ObjectsBucket extends Construct {
       encryption: BucketEncryption.S3_MANAGED,
       enforceSSL: true,
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-      lifecycleRules: [{ id: "abandoned-multipart-uploads", abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+      lifecycleRules: [
+        { id: "abandoned-multipart-uploads", abortIncompleteMultipartUploadAfter: Duration.days(1) },
+        // Files on their way in or out of a workspace: their URLs live for minutes.
+        { id: "transfers", prefix: "transfers/", expiration: Duration.days(1) },
+      ],
     });
     Validations.of(this.bucket).acknowledge({
       id: "AwsSolutions-S1",

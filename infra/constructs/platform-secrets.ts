@@ -1,4 +1,4 @@
-import { RemovalPolicy, Validations } from "aws-cdk-lib";
+import { ArnFormat, Aws, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Secret, type SecretStringGenerator } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
@@ -63,7 +63,34 @@ export class PlatformSecrets extends Construct {
       }),
     ],
   });
+  /** The platform's own, and the tenants' git credentials, one secret for each tenant. */
+  forUsingGit = (): Use<"GIT_SECRET_ID" | "GIT_CREDENTIALS_PREFIX"> => {
+    const [own, tenants] = [this.forReadingGit(), this.tenants("secretsmanager:GetSecretValue")];
+    return {
+      variables: [...own.variables, ...tenants.variables],
+      statements: [...own.statements, ...tenants.statements],
+      wildcardReason: tenants.wildcardReason,
+    };
+  };
+  forKeepingTenants = (): Use<"GIT_CREDENTIALS_PREFIX"> =>
+    this.tenants("secretsmanager:GetSecretValue", "secretsmanager:CreateSecret", "secretsmanager:PutSecretValue");
   forReadingModel = (): Use<"MODEL_SECRET_ID"> => reading("MODEL_SECRET_ID", this.model);
+
+  private tenants(...actions: string[]): Use<"GIT_CREDENTIALS_PREFIX"> {
+    const prefix = `${Aws.STACK_NAME}/git-credentials/`;
+    const secrets = {
+      service: "secretsmanager",
+      resource: "secret",
+      resourceName: `${prefix}*`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    };
+    return {
+      variables: [["GIT_CREDENTIALS_PREFIX", prefix]],
+      statements: [new PolicyStatement({ actions, resources: [Stack.of(this).formatArn(secrets)] })],
+      wildcardReason:
+        "One secret for each tenant, made when it gives its first credential: IAM cannot know their names.",
+    };
+  }
 }
 
 function reading<Name extends string>(variable: Name, secret: Secret): Use<Name> {

@@ -7,8 +7,10 @@ import type { FunctionSettings } from "./node-function.ts";
 import type { ObjectsBucket } from "./objects-bucket.ts";
 import type { Outbound } from "./outbound.ts";
 import type { PlatformSecrets } from "./platform-secrets.ts";
+import type { Relay } from "./preview-functions.ts";
 import type { SandboxTask } from "./sandbox-task.ts";
 import type { FrameApi } from "./websocket-api.ts";
+import type { StreamedApi } from "./streamed-api.ts";
 import type { WorkQueue } from "./work-queue.ts";
 
 /** What the functions are built upon. */
@@ -24,8 +26,10 @@ export interface Platform {
   readonly api: OneFunctionApi;
   readonly sockets: FrameApi;
   readonly network: Network;
+  /** By way of which the sandboxes are reached. */
+  readonly relay: Relay;
   readonly task: SandboxTask;
-  readonly previewApi: OneFunctionApi;
+  readonly previewApi: StreamedApi;
   /** Empty where the stage has no previews. */
   readonly previewOrigin: string;
 }

@@ -1,11 +1,11 @@
 import { CfnOutput } from "aws-cdk-lib";
-import { ApiMapping, DomainName, type HttpApi, type HttpStage } from "aws-cdk-lib/aws-apigatewayv2";
+import { CfnApiMapping, DomainName } from "aws-cdk-lib/aws-apigatewayv2";
 import { Certificate } from "aws-cdk-lib/aws-certificatemanager";
 import { Construct } from "constructs";
+import type { StreamedApi } from "./streamed-api.ts";
 
 export interface PreviewDomainProps {
-  readonly api: HttpApi;
-  readonly stage: HttpStage;
+  readonly api: StreamedApi;
   /** `preview.example.net`: every preview is a name right below it. */
   readonly domain: string;
   /** Of a certificate for `*.<domain>`, in the stack's region. */
@@ -20,7 +20,8 @@ export class PreviewDomain extends Construct {
       domainName: `*.${props.domain}`,
       certificate: Certificate.fromCertificateArn(this, "Certificate", props.certificateArn),
     });
-    new ApiMapping(this, "Mapping", { api: props.api, stage: props.stage, domainName });
+    const { restApiId: apiId, deploymentStage } = props.api;
+    new CfnApiMapping(this, "Mapping", { apiId, stage: deploymentStage.stageName, domainName: domainName.name });
     new CfnOutput(this, "Target", {
       value: domainName.regionalDomainName,
       description: `Where the DNS name *.${props.domain} must point`,

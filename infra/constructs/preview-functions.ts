@@ -4,6 +4,9 @@ import type { Construct } from "constructs";
 import { NodeFunction, type Use } from "./node-function.ts";
 import type { Platform } from "./platform.ts";
 
+/** How long an answer may be streamed. A visitor who leaves is not told to the functions: they run on until this. */
+export const streamTime = Duration.minutes(5);
+
 const interfaceActions = [
   "ec2:CreateNetworkInterface",
   "ec2:DescribeNetworkInterfaces",
@@ -13,28 +16,39 @@ const interfaceActions = [
   "ec2:UnassignPrivateIpAddresses",
 ];
 
-/** The front is public and sees the table; the relay sees the sandboxes' network and nothing else. */
-export function previewFunctions(scope: Construct, platform: Platform) {
-  const { settings, table, secrets, network } = platform;
+export type Relay = NodeFunction<"previewRelay">;
+
+/** Sees the sandboxes' network and nothing else. */
+export function relayFunction(scope: Construct, { settings, network }: Pick<Platform, "settings" | "network">): Relay {
   const relay = new NodeFunction(scope, "PreviewRelay", {
     process: "previewRelay",
     settings,
-    timeout: Duration.seconds(29),
+    timeout: streamTime,
     memoryMiB: 512,
     uses: [forJoiningNetwork()],
     environment: {},
     network: { vpc: network.vpc, securityGroup: network.previewRelay },
   });
   denyInterfacesToCode(relay);
-  const front = new NodeFunction(scope, "PreviewFront", {
+  return relay;
+}
+
+/** Public, and sees the table. */
+export function previewFront(scope: Construct, platform: Platform) {
+  const { settings, table, queue, secrets, relay } = platform;
+  return new NodeFunction(scope, "PreviewFront", {
     process: "previewFront",
     settings,
-    timeout: Duration.seconds(29),
+    timeout: streamTime,
     memoryMiB: 512,
-    uses: [table.forReading(), secrets.forReadingPreview(), relay.forInvoking("PREVIEW_RELAY_FUNCTION")],
+    uses: [
+      table.forReadingAndPatching(),
+      queue.forSending(),
+      secrets.forReadingPreview(),
+      relay.forInvoking("PREVIEW_RELAY_FUNCTION"),
+    ],
     environment: { PREVIEW_ORIGIN: platform.previewOrigin },
   });
-  return { relay, front };
 }
 
 /** What the Lambda service does in the function's name to put it into the network. */

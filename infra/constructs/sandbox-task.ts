@@ -7,20 +7,17 @@ import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { EnvironmentNames } from "../../shared/config/env.ts";
+import type { SandboxSize, ToolboxNetwork } from "../../shared/config/sandbox.ts";
+import type { SandboxImage } from "../stage-config.ts";
 import type { Network } from "./network.ts";
 import type { Use } from "./node-function.ts";
-
-export interface SandboxSize {
-  /** 1024 is one vCPU. Fargate takes only certain pairs of CPU and memory. */
-  readonly cpu: number;
-  readonly memoryMiB: number;
-  /** What people's programs get of it; the rest is the supervisor's. */
-  readonly toolboxMemoryMiB: number;
-}
 
 export interface SandboxTaskProps {
   readonly network: Network;
   readonly size: SandboxSize;
+  readonly toolboxNetwork: ToolboxNetwork;
+  /** Beside the one of the Dockerfile's own base. A task definition costs nothing. */
+  readonly images: readonly SandboxImage[];
   /** Where `npm run build` wrote `sandbox/Dockerfile` and the programs. */
   readonly codeDirectory: string;
   readonly platformUrl: string;
@@ -30,7 +27,7 @@ export interface SandboxTaskProps {
   readonly removalPolicy: RemovalPolicy;
 }
 
-type TaskNames = "CLUSTER" | "TASK_DEFINITION" | "SUBNETS" | "SECURITY_GROUP";
+type TaskNames = "CLUSTER" | "TASK_DEFINITION" | "IMAGE_DEFINITIONS" | "SUBNETS" | "SECURITY_GROUP";
 /** What each launch adds to the supervisor's environment. */
 type LaunchNames = "TENANT_ID" | "SESSION_ID" | "EPOCH" | "BOOT_SECRET";
 
@@ -46,6 +43,8 @@ const stopTimeout = 120;
 export class SandboxTask extends Construct {
   readonly cluster: Cluster;
   private readonly definition: CfnTaskDefinition;
+  /** By the name of the image. */
+  private readonly others: readonly (readonly [string, CfnTaskDefinition])[];
   private readonly executionRole: Role;
 
   constructor(
@@ -63,10 +62,7 @@ export class SandboxTask extends Construct {
       reason:
         "Container Insights bills metrics per task; the platform has its own heartbeat and the task's state-change events.",
     });
-    const image = new DockerImageAsset(this, "Image", {
-      directory: imageDirectory(props.codeDirectory),
-      platform: Platform.LINUX_ARM64,
-    });
+    const image = this.image("Image");
     const logGroup = new LogGroup(this, "Logs", { retention: props.logRetention, removalPolicy: props.removalPolicy });
     this.executionRole = new Role(this, "ExecutionRole", {
       assumedBy: new ServicePrincipal("ecs-tasks.amazonaws.com"),
@@ -82,23 +78,42 @@ export class SandboxTask extends Construct {
       id: "AwsSolutions-IAM5[Resource::*]",
       reason: "ecr:GetAuthorizationToken has no resource to name; ECS, not the task, holds this role.",
     });
-    this.definition = new CfnTaskDefinition(this, "Definition", {
-      family: `${Stack.of(this).stackName}-sandbox`,
+    this.definition = this.define("Definition", "", image, logGroup);
+    this.others = props.images.map(({ name, base }) => {
+      const other = this.image(`Image-${name}`, base);
+      other.repository.grantPull(this.executionRole);
+      return [name, this.define(`Definition-${name}`, `-${name}`, other, logGroup)] as const;
+    });
+  }
+
+  private image(id: string, base?: string): DockerImageAsset {
+    return new DockerImageAsset(this, id, {
+      directory: imageDirectory(this.props.codeDirectory),
+      platform: Platform.LINUX_ARM64,
+      ...(base === undefined ? {} : { buildArgs: { BASE: base } }),
+    });
+  }
+
+  private define(id: string, suffix: string, image: DockerImageAsset, logGroup: LogGroup): CfnTaskDefinition {
+    const { size } = this.props;
+    const definition = new CfnTaskDefinition(this, id, {
+      family: `${Stack.of(this).stackName}-sandbox${suffix}`,
       requiresCompatibilities: ["FARGATE"],
       networkMode: "awsvpc",
       runtimePlatform: { cpuArchitecture: "ARM64", operatingSystemFamily: "LINUX" },
-      cpu: String(props.size.cpu),
-      memory: String(props.size.memoryMiB),
+      cpu: String(size.cpu),
+      memory: String(size.memoryMiB),
       executionRoleArn: this.executionRole.roleArn,
       volumes: [{ name: workspace.sourceVolume }, { name: sockets.sourceVolume }],
       containerDefinitions: [this.supervisor(image.imageUri, logGroup), this.toolbox(image.imageUri, logGroup)],
     });
     // Without its statements the first launch would fail to pull.
-    this.definition.node.addDependency(this.executionRole);
-    Validations.of(this.definition).acknowledge({
+    definition.node.addDependency(this.executionRole);
+    Validations.of(definition).acknowledge({
       id: "AwsSolutions-ECS2",
       reason: "Addresses, paths and a port; the one secret, redeemable once, comes with each launch.",
     });
+    return definition;
   }
 
   /** Launching, stopping and describing tasks of this definition in this cluster, and nothing else in ECS. */
@@ -110,11 +125,16 @@ export class SandboxTask extends Construct {
       variables: [
         ["CLUSTER", clusterArn],
         ["TASK_DEFINITION", this.definition.ref],
+        ["IMAGE_DEFINITIONS", JSON.stringify(Object.fromEntries(this.others.map(([name, { ref }]) => [name, ref])))],
         ["SUBNETS", this.props.network.vpc.publicSubnets.map((subnet) => subnet.subnetId).join(",")],
         ["SECURITY_GROUP", this.props.network.sandboxes.securityGroupId],
       ],
       statements: [
-        new PolicyStatement({ actions: ["ecs:RunTask"], resources: [this.definition.ref], conditions: inCluster }),
+        new PolicyStatement({
+          actions: ["ecs:RunTask"],
+          resources: [this.definition, ...this.others.map(([, other]) => other)].map(({ ref }) => ref),
+          conditions: inCluster,
+        }),
         new PolicyStatement({
           actions: ["ecs:StopTask", "ecs:DescribeTasks"],
           resources: [tasks],
@@ -147,6 +167,22 @@ export class SandboxTask extends Construct {
     };
   }
 
+  /** Seeing what runs in this cluster, and stopping what nobody names. */
+  forReaping(): Use<"CLUSTER"> {
+    const { clusterArn, clusterName } = this.cluster;
+    const tasks = Stack.of(this).formatArn({ service: "ecs", resource: "task", resourceName: `${clusterName}/*` });
+    const conditions = { ArnEquals: { "ecs:cluster": clusterArn } };
+    return {
+      variables: [["CLUSTER", clusterArn]],
+      statements: [
+        new PolicyStatement({ actions: ["ecs:StopTask", "ecs:DescribeTasks"], resources: [tasks], conditions }),
+        // It knows no task as its resource, but the cluster as a condition.
+        new PolicyStatement({ actions: ["ecs:ListTasks"], resources: ["*"], conditions }),
+      ],
+      wildcardReason: "Any task of the one cluster: their ids come and go with the sandboxes.",
+    };
+  }
+
   private supervisor(image: string, logGroup: LogGroup): CfnTaskDefinition.ContainerDefinitionProperty {
     const { previewPort, platformUrl, webSocketUrl } = this.props;
     return {
@@ -162,6 +198,7 @@ export class SandboxTask extends Construct {
         STATE_DIR: "/var/lib/sandbox",
         SOCKET_DIR: sockets.containerPath,
         PREVIEW_PORT: String(previewPort),
+        TOOLBOX_NETWORK: this.props.toolboxNetwork,
       }),
     };
   }
@@ -173,11 +210,14 @@ export class SandboxTask extends Construct {
       user: "1000",
       memory: this.props.size.toolboxMemoryMiB,
       restartPolicy: { enabled: true, restartAttemptPeriod: 60 },
+      // One machine keeps it. Fargate knows no such label, which is why TOOLBOX_NETWORK says what holds.
       dockerLabels: { "sandbox.network": "isolated" },
       mountPoints: [workspace, sockets],
       environment: pairs<EnvironmentNames<"toolbox">>({
         WORKSPACE_DIR: workspace.containerPath,
         SOCKET_DIR: sockets.containerPath,
+        TOOLBOX_NETWORK: this.props.toolboxNetwork,
+        MEMORY_MIB: String(this.props.size.toolboxMemoryMiB),
       }),
     };
   }

@@ -2,7 +2,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** How the emulated services run the stack's functions: by the logical id of the template. */
 export interface FunctionHost {
-  invoke(functionId: string, event: unknown): Promise<InvokeOutcome>;
+  /** With a sink the answer goes there as the function writes it, and the outcome comes after its end. */
+  invoke(functionId: string, event: unknown, sink?: ResponseSink): Promise<InvokeOutcome>;
+}
+
+/** Who reads a streamed answer. */
+export interface ResponseSink {
+  /** Resolves when it has room for more. */
+  write(chunk: Buffer): Promise<void>;
+  /** Aborted when nobody reads any more. On AWS a function is not told so; it ends by its time limit there. */
+  gone: AbortSignal;
 }
 
 export type InvokeOutcome =

@@ -1,8 +1,15 @@
 import type { Authenticate, FunctionHost, Running } from "./contract.ts";
 import { startHttpApi } from "./gateway/http-api.ts";
+import { startRestApi } from "./gateway/rest-api.ts";
 import { startWebSocketApi } from "./gateway/websocket-api.ts";
 import { listening, type PlatformPorts } from "./platform-options.ts";
-import type { Cors, DeployedHttpApi, DeployedStack, DeployedWebSocketApi } from "./template/deployed-stack.ts";
+import type {
+  Cors,
+  DeployedHttpApi,
+  DeployedRestApi,
+  DeployedStack,
+  DeployedWebSocketApi,
+} from "./template/deployed-stack.ts";
 
 export interface RunningApis {
   /** By API id: scheme, host and port. */
@@ -24,22 +31,16 @@ export interface ApiOptions {
   started: (running: Running) => void;
 }
 
-/** The preview API, whose address carries a session in front: only `localhost` may have subdomains without a name server. */
-const previewLabel = "PreviewApi";
-
 /** Starts every API of the template on this machine. */
 export async function startApis(options: ApiOptions): Promise<RunningApis> {
   const { stack } = options;
-  const preview = stack.httpApis.find((api) => api.label === previewLabel);
-  const platform = stack.httpApis.find((api) => api.label !== previewLabel);
+  const preview = stack.restApis[0];
+  const platform = stack.httpApis[0];
   const sockets = stack.webSocketApis[0];
   if (preview === undefined || platform === undefined || sockets === undefined)
     throw new Error("the template lacks an API");
   const httpUrl = await startHttp(options, platform, options.ports.http, "HTTP API");
-  const previewUrl = (await startHttp(options, preview, options.ports.preview, "previews")).replace(
-    "127.0.0.1",
-    "localhost",
-  );
+  const previewUrl = await startPreviews(options, preview);
   const running = await startSockets(options, sockets);
   return {
     httpApis: { [platform.apiId]: httpUrl, [preview.apiId]: previewUrl },
@@ -62,6 +63,15 @@ async function startHttp(options: ApiOptions, api: DeployedHttpApi, port: number
   const running = await listening(port, use, () => startHttpApi(config, options.functions));
   options.started(running);
   return new URL(running.url).origin;
+}
+
+/** Its address carries a session in front: only `localhost` may have subdomains without a name server. */
+async function startPreviews(options: ApiOptions, { apiId, stage, functionId }: DeployedRestApi): Promise<string> {
+  const port = options.ports.preview;
+  const config = { apiId, stage, functionId, port };
+  const running = await listening(port, "previews", () => startRestApi(config, options.functions));
+  options.started(running);
+  return running.url.replace("127.0.0.1", "localhost");
 }
 
 async function startSockets(options: ApiOptions, api: DeployedWebSocketApi) {

@@ -14,6 +14,8 @@ export interface PrepareOptions {
   hasModelKey: boolean;
   /** @default - the stage's own */
   model?: string;
+  /** Anything else of the stage that is set from outside, by its name. */
+  context?: Record<string, string>;
 }
 
 export interface Prepared {
@@ -34,6 +36,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     "aws:cdk:enable-asset-metadata": true,
     stage: "local",
     ...(options.model === undefined ? {} : { model: options.model }),
+    ...options.context,
   };
   const sources = ["dist/sources.sha256", "cdk.json"].map((file) => readFileSync(join(root, file), "utf8"));
   const hash = createHash("sha256")

@@ -17,6 +17,7 @@ async function main(): Promise<void> {
     root,
     directory: join(settings.stateDir, "assembly"),
     hasModelKey: settings.model !== "rehearsal",
+    context: sandboxContext(process.env),
   });
   const platform = await startPlatform({
     ...settings,
@@ -43,6 +44,15 @@ function readSettings(env: NodeJS.ProcessEnv): Settings {
   if (!modelApiKey) return { ...sandbox, model: "rehearsal" };
   const baseUrl = env["ANTHROPIC_BASE_URL"];
   return { ...sandbox, modelApiKey, model: baseUrl ? { baseUrl } : "claude" };
+}
+
+/** What the stack must know of this machine's sandboxes, so that nobody is promised what they cannot keep. */
+function sandboxContext(env: NodeJS.ProcessEnv): Record<string, string> {
+  const network = env["SANDBOX_NETWORK"];
+  return {
+    ...(env["SANDBOX_ISOLATION"] === "none" ? { sandboxIsolation: "none" } : {}),
+    ...(network ? { sandboxNetwork: network } : {}),
+  };
 }
 
 function requireBubblewrap(): void {

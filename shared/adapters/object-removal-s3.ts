@@ -19,7 +19,7 @@ export function s3ObjectRemoval(client: S3Client, bucket: string): ObjectRemoval
           new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: next }),
         );
         const keys = (page.Contents ?? []).flatMap(({ Key }) => Key ?? []);
-        await remove(keys.filter((key) => except === null || !key.startsWith(except)));
+        await remove(keys.filter((key) => !except.some((kept) => key.startsWith(kept))));
         next = page.NextContinuationToken;
       } while (next !== undefined);
     },

@@ -1,66 +1,54 @@
-import { request } from "node:http";
-import type { RelayAnswer, RelayRequest } from "../protocol/relay.ts";
+import { type IncomingMessage, request } from "node:http";
+import { Readable } from "node:stream";
+import { type Headers, type Refusal, refusalHeader, type RelayHead, type RelayRequest } from "../protocol/relay.ts";
 
 /** The supervisor's port, in every container's task. */
 const supervisorPort = 8080;
-const timeoutMs = 25_000;
-/** Lambda answers hold 6 MB; base64 makes a third more of the body. */
-const maxAnswerBytes = 4 * 1024 * 1024;
+/** Until the app's first byte: some compile a page when it is asked for. */
+const firstByteMs = 120_000;
 
-const refusal = (status: number, text: string): RelayAnswer => ({
-  status,
-  headers: [["content-type", "text/plain; charset=utf-8"]],
-  body: Buffer.from(`${text}\n`).toString("base64"),
-});
+export type RelayedAnswer = RelayHead & { body: Readable };
 
-function pairs(raw: string[]): [string, string][] {
-  const headers: [string, string][] = [];
-  for (let at = 0; at + 1 < raw.length; at += 2) headers.push([raw[at] ?? "", raw[at + 1] ?? ""]);
+function refusal(why: Refusal): RelayedAnswer {
+  return { status: 502, headers: [[refusalHeader, why]], body: Readable.from([]) };
+}
+
+function pairs(raw: string[]): Headers {
+  const headers: Headers = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) headers.push([(raw[at] ?? "").toLowerCase(), raw[at + 1] ?? ""]);
   return headers;
 }
 
 /** A name that comes once is a text: `host` may be no list. */
-function headersOf({ preview_key, port, headers }: RelayRequest): Record<string, string | string[]> {
-  const all: Record<string, string | string[]> = {
-    "x-sandbox-preview-key": preview_key,
-    "x-sandbox-port": String(port),
-  };
-  for (const [name, value] of headers) all[name] = name in all ? [all[name] ?? [], value].flat() : value;
-  return all;
+function headersOf({ preview_key, port, headers, body }: RelayRequest): Record<string, string | string[]> {
+  const all: Record<string, string | string[]> = {};
+  for (const [name, value] of headers) {
+    const before = all[name];
+    all[name] = before === undefined ? value : [before, value].flat();
+  }
+  const length = Buffer.byteLength(body, "base64");
+  if (length > 0) all["content-length"] = String(length);
+  return { ...all, "x-sandbox-preview-key": preview_key, "x-sandbox-port": String(port) };
 }
 
 /** Dials the supervisor of one container; it carries the request to the app's port and checks the key. */
-export function relayRequest(asked: RelayRequest): Promise<RelayAnswer> {
-  const headers = headersOf(asked);
+export function relayRequest(asked: RelayRequest, gone: AbortSignal): Promise<RelayedAnswer> {
+  const { address: host, method, path } = asked;
+  const options = { host, port: supervisorPort, method, path, headers: headersOf(asked), agent: false as const };
   return new Promise((resolve) => {
-    const options = {
-      host: asked.address,
-      port: supervisorPort,
-      method: asked.method,
-      path: asked.path,
-      headers,
-      timeout: timeoutMs,
-    };
-    const outgoing = request(options, (incoming) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      incoming.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > maxAnswerBytes) {
-          resolve(refusal(502, "The preview's answer is over 4 MB, which this deployment can not carry."));
-          incoming.destroy();
-          return;
-        }
-        chunks.push(chunk);
-      });
-      incoming.on("end", () => {
-        const body = Buffer.concat(chunks).toString("base64");
-        resolve({ status: incoming.statusCode ?? 502, headers: pairs(incoming.rawHeaders), body });
-      });
-      incoming.on("error", () => resolve(refusal(502, "The preview's answer was cut.")));
+    const outgoing = request(options);
+    const late = setTimeout(() => outgoing.destroy(new Error("no answer in time")), firstByteMs);
+    const onGone = () => outgoing.destroy();
+    gone.addEventListener("abort", onGone, { once: true });
+    outgoing.once("close", () => {
+      clearTimeout(late);
+      gone.removeEventListener("abort", onGone);
     });
-    outgoing.on("timeout", () => outgoing.destroy());
-    outgoing.on("error", () => resolve(refusal(502, "The sandbox did not answer.")));
+    outgoing.once("response", (incoming: IncomingMessage) => {
+      clearTimeout(late);
+      resolve({ status: incoming.statusCode ?? 502, headers: pairs(incoming.rawHeaders), body: incoming });
+    });
+    outgoing.on("error", () => resolve(refusal("no_answer")));
     outgoing.end(Buffer.from(asked.body, "base64"));
   });
 }

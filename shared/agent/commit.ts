@@ -19,10 +19,13 @@ import { meterLate } from "./late.ts";
 import type { StepDeps } from "./step-deps.ts";
 import { startDelegates } from "./watch-delegates.ts";
 
+/** Where the calls of the step run: there, and in no container that comes after. */
+const epochOf = ({ conversation }: Step, container: Container | null) => container?.epoch ?? conversation.epoch;
+
 async function commit(deps: StepDeps, step: Step, answered: Answered, ids: CallIds[], container: Container | null) {
   const { key, claim, conversation } = step;
   const hasWorkspace = isUp(container, deps.clock.now());
-  const epoch = container?.epoch ?? conversation.epoch;
+  const epoch = epochOf(step, container);
   // A container that came up meanwhile wrote to the log: the state of the claim would lose.
   const cameUp = !container?.ready_at || container.ready_at >= conversation.updated_at;
   const decide: Decide<StepResult> = (current, now) => {
@@ -53,8 +56,9 @@ async function handOut(deps: StepDeps, step: Step, calls: PlannedCall[], known: 
     timeout_ms: timeoutOf(call),
     turn_id,
   }));
+  const epoch = epochOf(step, known);
   const send = async (container: Container | null) =>
-    container !== null && isUp(container, deps.clock.now()) && sendCalls(deps, container, dispatches, inputs);
+    container?.epoch === epoch && isUp(container, deps.clock.now()) && sendCalls(deps, container, dispatches, inputs);
   // The container may have got ready, or linked anew, since it was read: then it has not seen these calls.
   if (!(await send(known))) await send(await latestContainer(deps.table, step.key));
 }

@@ -3,12 +3,18 @@ import { isForsaken } from "../domain/delegate/forsaken.ts";
 import { stopTurn } from "../domain/turn/interrupt.ts";
 import { closeTurn } from "../domain/turn/turn.ts";
 import { modelFor } from "../domain/turn/postpone.decisions.ts";
+import { isPool } from "../domain/warm/warm.decisions.ts";
+import { refill } from "../domain/warm/refill.ts";
 import { nextMove } from "../domain/turn/turn.decisions.ts";
+import type { SessionKey } from "../domain/timeline/row.ts";
 import type { WakeUp } from "../protocol/wake-up.ts";
 import { runCompaction } from "./compact.ts";
 import { finishTurn } from "./finish.ts";
 import type { StepDeps } from "./step-deps.ts";
+import { serveOperation } from "./serve-operation.ts";
+import { serveWish } from "./serve-wish.ts";
 import { runStep } from "./step.ts";
+import { watchResting } from "./watch-sandbox.ts";
 import { watchTools } from "./watch.ts";
 
 /** A chain of wake-ups ends here; the sweeper starts a new one if there still is work. */
@@ -17,6 +23,7 @@ const maxHops = 1000;
 /** What a wake-up asks for: look at the session, do what its state says, and no more. It may be deleted meanwhile. */
 export async function lookAtSession(deps: StepDeps, wakeUp: WakeUp): Promise<void> {
   const { tenant_id, session_id } = wakeUp;
+  if (isPool(wakeUp)) return refill(deps, deps.warm?.wanted ?? 0);
   try {
     await look(deps, wakeUp);
   } catch (error) {
@@ -35,11 +42,25 @@ async function look(deps: StepDeps, wakeUp: WakeUp): Promise<void> {
   const key = { tenant_id, session_id };
   const conversation = hops > maxHops ? null : await readConversation(deps.table, key);
   if (!conversation) return;
+  // A wish that fails stays on the row: whoever looks next serves it.
+  const served = serveWish(deps, key, conversation, hops).catch((error: unknown) => {
+    deps.log.warn("wish not served", { ...key, error: error instanceof Error ? error.message : String(error) });
+  });
+  try {
+    await serveOperation(deps, key, conversation, hops);
+    await act(deps, key, conversation, hops);
+  } finally {
+    await served;
+  }
+}
+
+async function act(deps: StepDeps, key: SessionKey, conversation: Conversation, hops: number): Promise<void> {
   const move = nextMove(conversation, deps.clock.now());
   const works = move.kind === "run_step" || move.kind === "compact" || move.kind === "watch_tools";
   if (works && (await isForsaken(deps.table, conversation))) return stopTurn(deps, key, conversation.turn_id ?? "");
   switch (move.kind) {
     case "rest":
+      return watchResting(deps, key, conversation, hops);
     case "leave":
     case "await_checkpoint":
       return;

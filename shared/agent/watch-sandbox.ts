@@ -1,6 +1,6 @@
 import { ensureContainer, latestContainer, loseContainer, type Container } from "../domain/container/container.ts";
-import { isLive, isOverdue, lossOf, needOf } from "../domain/container/container.decisions.ts";
-import { transition } from "../domain/conversation/conversation.ts";
+import { isLive, isOverdue, lossOf, needOf, silentMs } from "../domain/container/container.decisions.ts";
+import { transition, type Conversation } from "../domain/conversation/conversation.ts";
 import { announce } from "../domain/timeline/announce.ts";
 import { completeCalls } from "../domain/tool-call/result.decisions.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
@@ -55,13 +55,26 @@ async function findLoss(deps: StepDeps, container: Container): Promise<string | 
 }
 
 /** The newest container as it is once a loss was noticed. */
-async function noticeLoss(deps: StepDeps, key: SessionKey): Promise<Container | null> {
+export async function noticeLoss(deps: StepDeps, key: SessionKey): Promise<Container | null> {
   const container = await latestContainer(deps.table, key);
   const loss = container && isLive(container) ? await findLoss(deps, container) : null;
   if (!container || !loss) return container;
   await loseContainer(deps, container, loss);
   if (container.task_id) await deps.provider.stop(container.task_id, loss).catch(() => undefined);
   return latestContainer(deps.table, key);
+}
+
+/** Nobody waits for this sandbox, and it may be gone: who watches the session is told so, as soon as it is certain. */
+export async function watchResting(
+  deps: StepDeps,
+  key: SessionKey,
+  { epoch }: Pick<Conversation, "epoch">,
+  hops: number,
+): Promise<void> {
+  if (epoch === 0) return;
+  const container = await noticeLoss(deps, key);
+  const wait = container && silentMs(container, deps.clock.now());
+  if (wait) await wake(deps, key, Math.ceil(wait / 1000), hops + 1);
 }
 
 /** Who opened its epoch may have died before the provider was asked: asked again, it is the same task. */

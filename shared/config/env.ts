@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { planNames } from "../ports/plans.ts";
+import { SandboxOffer, ToolboxNetwork } from "./sandbox.ts";
 
 /** A JSON text in an environment value, parsed. */
 const json = <T extends z.ZodType>(schema: T) =>
@@ -25,6 +26,12 @@ export const GitHost = z.object({
   push: z.enum(["none", "signed"]).default("none"),
   /** Under which a bare repository name is looked up. */
   defaultOwner: z.string().nullable().default(null),
+  /** Of a signed host: whose repositories every tenant may push to, beside its own. */
+  sharedOwners: z.array(z.string()).optional(),
+  /** Whose ways it has, where its name does not say so. */
+  kind: z.enum(["github", "gitlab", "bitbucket", "plain"]).optional(),
+  /** Where its API is, where that is not where such a host has it. */
+  api: z.url().optional(),
 });
 export type GitHost = z.infer<typeof GitHost>;
 
@@ -68,7 +75,12 @@ const userKeys = { USER_SECRET_ID: z.string() };
 const sandboxKeys = { SANDBOX_SECRET_ID: z.string() };
 const previewKeys = { PREVIEW_SECRET_ID: z.string() };
 const issuer = { TOKEN_ISSUER: z.string() };
-const git = { GIT_HOSTS: json(z.array(GitHost)), GIT_SECRET_ID: z.string() };
+const git = {
+  GIT_HOSTS: json(z.array(GitHost)),
+  GIT_SECRET_ID: z.string(),
+  /** How the names of the tenants' secrets begin. */
+  GIT_CREDENTIALS_PREFIX: z.string(),
+};
 const model = { MODEL_SECRET_ID: z.string() };
 const tasks = {
   CLUSTER: z.string(),
@@ -78,7 +90,10 @@ const tasks = {
 };
 /** Scheme, host and port under which `<session>--<port>.` is put in front; empty where the stage has no preview domain. */
 const preview = { PREVIEW_ORIGIN: z.string() };
+/** By way of which the sandboxes are reached. */
+const relay = { PREVIEW_RELAY_FUNCTION: z.string() };
 const plan = { DEFAULT_PLAN: PlanName };
+const offer = { SANDBOX_OFFER: json(SandboxOffer) };
 
 /** One schema per process: the construct of a function takes exactly these, so that none can be forgotten. */
 export const environments = {
@@ -98,7 +113,9 @@ export const environments = {
     ...issuer,
     ...git,
     ...preview,
+    ...relay,
     ...plan,
+    ...offer,
     PUBLIC_REQUESTS: json(RequestLimit.nullable()),
     WEBSOCKET_URL: z.url(),
     NAMING_FUNCTION: z.string(),
@@ -109,7 +126,7 @@ export const environments = {
   }),
   connect: z.object({ ...stage, ...table, ...issuer, ...plan, ALLOWED_ORIGINS: json(z.array(z.string())) }),
   disconnect: z.object({ ...stage, ...table, ...queue }),
-  frames: z.object({ ...stage, ...table, ...queue, ...outbound, ...sockets, ...bucket, ...plan }),
+  frames: z.object({ ...stage, ...table, ...queue, ...outbound, ...sockets, ...bucket, ...relay, ...plan }),
   sandbox: z.object({
     ...stage,
     ...table,
@@ -120,6 +137,8 @@ export const environments = {
     ...sandboxKeys,
     ...issuer,
     ...git,
+    ...webhooks,
+    ...offer,
   }),
   turn: z.object({
     ...stage,
@@ -133,13 +152,26 @@ export const environments = {
     ...tasks,
     ...git,
     ...plan,
+    ...offer,
+    /** Task definitions of images beside the deployment's own, by their names. */
+    IMAGE_DEFINITIONS: json(z.record(z.string(), z.string())),
+    /** Sandboxes that wait for a session. */
+    WARM_SANDBOXES: z.coerce.number().int().nonnegative(),
     TURN_MODEL: z.string(),
     /** Empty where there is none. */
     TURN_FALLBACK_MODEL: z.string(),
   }),
   deadLetters: z.object({ ...stage, ...table, ...sockets, ...bucket }),
   naming: z.object({ ...stage, ...model, NAMING_MODEL: z.string() }),
-  sweeper: z.object({ ...stage, ...table, ...queue, ...outbound, ...jobs }),
+  sweeper: z.object({
+    ...stage,
+    ...table,
+    ...queue,
+    ...outbound,
+    ...jobs,
+    CLUSTER: z.string(),
+    WARM_SANDBOXES: z.coerce.number().int().nonnegative(),
+  }),
   jobs: z.object({ ...stage, ...table, ...bucket, ...sockets, ...outbound, CLUSTER: z.string() }),
   containerEvents: z.object({ ...stage, ...table, ...queue, ...outbound, ...sockets, ...bucket }),
   keyRotation: z.object({
@@ -150,7 +182,7 @@ export const environments = {
     ...previewKeys,
     GIT_SECRET_ID: z.string(),
   }),
-  previewFront: z.object({ ...stage, ...table, ...previewKeys, ...preview, PREVIEW_RELAY_FUNCTION: z.string() }),
+  previewFront: z.object({ ...stage, ...table, ...queue, ...previewKeys, ...preview, ...relay }),
   previewRelay: z.object({ ...stage }),
   outbound: z.object({
     ...stage,
@@ -171,12 +203,19 @@ export const environments = {
     STATE_DIR: z.string(),
     SOCKET_DIR: z.string(),
     PREVIEW_PORT: z.coerce.number().int(),
+    TOOLBOX_NETWORK: ToolboxNetwork.default("shared"),
     TENANT_ID: z.string(),
     SESSION_ID: z.string(),
     EPOCH: z.coerce.number().int(),
     BOOT_SECRET: z.string(),
   }),
-  toolbox: z.object({ WORKSPACE_DIR: z.string(), SOCKET_DIR: z.string() }),
+  toolbox: z.object({
+    WORKSPACE_DIR: z.string(),
+    SOCKET_DIR: z.string(),
+    TOOLBOX_NETWORK: ToolboxNetwork.default("shared"),
+    /** Its memory limit; a launch of another size brings its own. */
+    MEMORY_MIB: z.coerce.number().int().optional(),
+  }),
 } as const;
 
 export type ProcessName = keyof typeof environments;

@@ -17,12 +17,15 @@ import { tenantConnectionEntity } from "../domain/connection/tenant-connection.e
 import { wsTicketEntity } from "../domain/connection/ws-ticket.entity.ts";
 import { containerEntity } from "../domain/container/container.entity.ts";
 import { conversationEntity } from "../domain/conversation/conversation.entity.ts";
+import { gitCredentialEntity } from "../domain/git-credential/git-credential.entity.ts";
 import { idempotencyEntity } from "../domain/idempotency/idempotency.entity.ts";
 import { idempotencyKeyEntity } from "../domain/idempotency/idempotency-key.entity.ts";
 import { inboxCounterEntity } from "../domain/inbox/inbox-counter.entity.ts";
 import { inboxMarkEntity } from "../domain/inbox/inbox-mark.entity.ts";
+import { spentTicketEntity } from "../domain/preview/spent-ticket.entity.ts";
 import { bucketEntity } from "../domain/quota/bucket.entity.ts";
 import { quotaCounterEntity } from "../domain/quota/quota-counter.entity.ts";
+import { secretEntity } from "../domain/secret/secret.entity.ts";
 import { packHoldEntity } from "../domain/session/pack-hold.entity.ts";
 import { sessionBranchEntity } from "../domain/session/session-branch.entity.ts";
 import { sessionDocumentEntity } from "../domain/session/session-document.entity.ts";
@@ -36,6 +39,7 @@ import { sandboxUsageEntity } from "../domain/usage/sandbox-usage.entity.ts";
 import { tokenUsageEntity } from "../domain/usage/token-usage.entity.ts";
 import { usageCounterEntity } from "../domain/usage/usage-counter.entity.ts";
 import { usageDayEntity } from "../domain/usage/usage-day.entity.ts";
+import { warmSandboxEntity } from "../domain/warm/warm-sandbox.entity.ts";
 import { webhookDeliveryEntity } from "../domain/webhook/webhook-delivery.entity.ts";
 import { webhookEntity } from "../domain/webhook/webhook.entity.ts";
 
@@ -58,6 +62,8 @@ function build(table: Table) {
       spentIdToken: new Entity(spentIdTokenEntity, config),
       signingKey: new Entity(signingKeyEntity, config),
       wsTicket: new Entity(wsTicketEntity, config),
+      spentTicket: new Entity(spentTicketEntity, config),
+      warmSandbox: new Entity(warmSandboxEntity, config),
       apiKey: new Entity(apiKeyEntity, config),
       tenantConnection: new Entity(tenantConnectionEntity, config),
       session: new Entity(sessionEntity, config),
@@ -65,6 +71,7 @@ function build(table: Table) {
       sessionWord: new Entity(sessionWordEntity, config),
       sessionBranch: new Entity(sessionBranchEntity, config),
       sessionRemoval: new Entity(sessionRemovalEntity, config),
+      secret: new Entity(secretEntity, config),
       packHold: new Entity(packHoldEntity, config),
       inboxMark: new Entity(inboxMarkEntity, config),
       inboxCounter: new Entity(inboxCounterEntity, config),
@@ -83,6 +90,7 @@ function build(table: Table) {
       budget: new Entity(budgetEntity, config),
       bucket: new Entity(bucketEntity, config),
       quotaCounter: new Entity(quotaCounterEntity, config),
+      gitCredential: new Entity(gitCredentialEntity, config),
       idempotency: new Entity(idempotencyEntity, config),
       webhook: new Entity(webhookEntity, config),
       webhookDelivery: new Entity(webhookDeliveryEntity, config),

@@ -27,7 +27,7 @@ const limits = { cost_micro_usd: amount.nullable(), tokens: amount.nullable() };
 const Amounts = z.object({ cost_micro_usd: z.number().int(), tokens: z.number().int() });
 export type Amounts = z.infer<typeof Amounts>;
 
-/** Of this month. `reserved` is held for the model calls that run now; calls whose price is unknown cost 0 in `used`. */
+/** Of this month. `reserved` is held for the model calls that run now or are next in a running turn; calls whose price is unknown cost 0 in `used`. */
 const monthly = { month: z.string(), used: Amounts, reserved: Amounts };
 
 export const UserBudget = z.object({ ...limits, ...monthly });

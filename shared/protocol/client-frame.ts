@@ -1,9 +1,12 @@
 import * as z from "zod";
 import { approvalFrame } from "./approval.ts";
+import { checkpointFrame, restoreFrame } from "./checkpoint.ts";
 import { WireError } from "./error-code.ts";
+import { fileFrames } from "./file.ts";
 import { RequestId, SessionId, TurnId } from "./ids.ts";
 import { maxQueuedPrompts } from "./limits.ts";
 import type { Permission } from "./permission.ts";
+import { terminalFrames } from "./terminal.ts";
 
 const framed = { request_id: RequestId };
 const ofSession = { ...framed, session_id: SessionId };
@@ -37,6 +40,19 @@ export const ClientFrame = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("queue.cancel"), ...ofSession, turn_id: TurnId }),
   z.strictObject({ type: z.literal("queue.reorder"), ...ofSession, turn_ids: TurnIds }),
   z.strictObject({ type: z.literal("approval.resolve"), ...ofSession, ...approvalFrame }),
+  z.strictObject({ type: z.literal("checkpoint.create"), ...ofSession, ...checkpointFrame }),
+  z.strictObject({ type: z.literal("checkpoint.restore"), ...ofSession, ...restoreFrame }),
+  z.strictObject({ type: z.literal("file.list"), ...ofSession, ...fileFrames.list }),
+  z.strictObject({ type: z.literal("file.read"), ...ofSession, ...fileFrames.read }),
+  z.strictObject({ type: z.literal("file.write"), ...ofSession, ...fileFrames.write }),
+  z.strictObject({ type: z.literal("file.delete"), ...ofSession, ...fileFrames.delete }),
+  z.strictObject({ type: z.literal("file.move"), ...ofSession, ...fileFrames.move }),
+  z.strictObject({ type: z.literal("file.search"), ...ofSession, ...fileFrames.search }),
+  z.strictObject({ type: z.literal("terminal.open"), ...ofSession, ...terminalFrames.open }),
+  z.strictObject({ type: z.literal("terminal.attach"), ...ofSession, ...terminalFrames.attach }),
+  z.strictObject({ type: z.literal("terminal.input"), ...ofSession, ...terminalFrames.input }),
+  z.strictObject({ type: z.literal("terminal.resize"), ...ofSession, ...terminalFrames.resize }),
+  z.strictObject({ type: z.literal("terminal.close"), ...ofSession, ...terminalFrames.close }),
 ]);
 export type ClientFrame = z.infer<typeof ClientFrame>;
 export type ClientFrameType = ClientFrame["type"];
@@ -51,6 +67,19 @@ export const framePermissions: Readonly<Record<ClientFrameType, Permission>> = {
   "queue.cancel": "prompt.send",
   "queue.reorder": "prompt.send",
   "approval.resolve": "approval.resolve",
+  "checkpoint.create": "session.write",
+  "checkpoint.restore": "session.write",
+  "file.list": "file.read",
+  "file.read": "file.read",
+  "file.write": "file.write",
+  "file.delete": "file.write",
+  "file.move": "file.write",
+  "file.search": "file.read",
+  "terminal.open": "terminal.write",
+  "terminal.attach": "session.read",
+  "terminal.input": "terminal.write",
+  "terminal.resize": "terminal.write",
+  "terminal.close": "terminal.write",
 };
 
 export const Ack = z.union([

@@ -96,6 +96,8 @@ export const Message = z.object({
   usage: Usage.nullable(),
   /** The user stopped the model in the middle of this answer. */
   interrupted: z.boolean(),
+  /** The chat went back to before this message: the model does not see it. Absent for all others. */
+  undone: z.literal(true).optional(),
   created_at: Timestamp,
 });
 

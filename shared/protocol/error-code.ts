@@ -12,6 +12,8 @@ export const ErrorCode = z.enum([
   "not_found",
   "method_not_allowed",
   "conflict",
+  "file_conflict",
+  "path_not_allowed",
   "email_taken",
   "idempotency_mismatch",
   "payload_too_large",
@@ -20,13 +22,25 @@ export const ErrorCode = z.enum([
   "idempotency_in_flight",
   "last_owner",
   "url_not_allowed",
+  "not_offered",
   "unknown_frame",
   "queue_full",
+  "turn_running",
+  "diff_unavailable",
+  "session_copying",
   "identity_provider_unavailable",
   "repo_not_found",
   "repo_unreachable",
   "repo_not_allowed",
+  "git_credential_missing",
+  "git_credential_refused",
+  "git_host_unsupported",
+  "git_host_unavailable",
+  "git_host_refused",
+  "not_pushed",
+  "merge_conflict",
   "preview_unavailable",
+  "sandbox_starting",
   "sandbox_unavailable",
   "model_unavailable",
   "model_rejected",
@@ -40,5 +54,10 @@ export const ErrorCode = z.enum([
 export type ErrorCode = z.infer<typeof ErrorCode>;
 
 /** How an error travels inside an `ack` or an `error` event. */
-export const WireError = z.object({ code: ErrorCode, message: z.string() });
+export const WireError = z.object({
+  code: ErrorCode,
+  message: z.string(),
+  /** What a client needs to go on, by the code. */
+  details: z.record(z.string(), z.unknown()).optional(),
+});
 export type WireError = z.infer<typeof WireError>;

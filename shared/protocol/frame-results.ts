@@ -1,9 +1,13 @@
 import * as z from "zod";
 import { ApprovalAnswer } from "./approval.ts";
+import { CreateCheckpointAnswer, RestoreAnswer } from "./checkpoint.ts";
 import type { ClientFrameType } from "./client-frame.ts";
 import { InterruptAnswer, QueueAnswer, SendMessageAnswer } from "./conversation.ts";
+import { fileFrameResults } from "./file.ts";
 import { Timestamp } from "./ids.ts";
+import { SandboxConfiguration } from "./sandbox-config.ts";
 import { SandboxToken, UploadGrant, type SandboxFrameType } from "./sandbox-frame.ts";
+import { AttachTerminalAnswer, OpenTerminalAnswer } from "./terminal.ts";
 
 const nothing = z.object({});
 
@@ -17,6 +21,19 @@ export const frameResults = {
   "queue.cancel": QueueAnswer,
   "queue.reorder": QueueAnswer,
   "approval.resolve": ApprovalAnswer,
+  "checkpoint.create": CreateCheckpointAnswer,
+  "checkpoint.restore": RestoreAnswer,
+  "file.list": fileFrameResults.list,
+  "file.read": fileFrameResults.read,
+  "file.write": fileFrameResults.write,
+  "file.delete": fileFrameResults.delete,
+  "file.move": fileFrameResults.move,
+  "file.search": fileFrameResults.search,
+  "terminal.open": OpenTerminalAnswer,
+  "terminal.attach": AttachTerminalAnswer,
+  "terminal.input": nothing,
+  "terminal.resize": nothing,
+  "terminal.close": nothing,
 } as const satisfies Record<ClientFrameType, z.ZodType>;
 
 /** The same of a sandbox's frames. Null: sent live, and answered only where it is refused. */
@@ -32,7 +49,13 @@ export const sandboxFrameResults = {
   "sandbox.upload_request": UploadGrant,
   "sandbox.files_changed": null,
   "sandbox.port_opened": null,
+  "sandbox.terminal_output": null,
+  "sandbox.terminal_changed": nothing,
   "sandbox.renew_token": SandboxToken,
+  "sandbox.read_configuration": SandboxConfiguration,
+  "sandbox.setup_started": nothing,
+  "sandbox.setup_output": null,
+  "sandbox.setup_completed": nothing,
   "sandbox.stopping": nothing,
 } as const satisfies Record<SandboxFrameType, z.ZodType | null>;
 

@@ -20,6 +20,7 @@ export const idPrefixes = {
   webhook: "whk",
   delivery: "dlv",
   approval: "apr",
+  terminal: "trm",
 } as const;
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];
 

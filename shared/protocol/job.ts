@@ -5,5 +5,7 @@ import { SessionId, TenantId } from "./ids.ts";
 export const Job = z.discriminatedUnion("type", [
   /** The rows and objects of a deleted session. */
   z.object({ type: z.literal("session.remove"), tenant_id: TenantId, session_id: SessionId }),
+  /** The log of a forked session, which opens when it is there. */
+  z.object({ type: z.literal("session.fork"), tenant_id: TenantId, session_id: SessionId }),
 ]);
 export type Job = z.infer<typeof Job>;

@@ -1,6 +1,8 @@
 /** API Gateway WebSocket limits: 32 KB a frame, 128 KB a message (both ways). */
 export const maxFrameBytes = 32 * 1024;
 export const maxMessageBytes = 128 * 1024;
+/** What the result of an ack may hold, in bytes of JSON. */
+export const maxFrameAnswerBytes = 110 * 1024;
 /** What we let one server event grow to before its body is cut, leaving room for the envelope. */
 export const maxEventBytes = 120 * 1024;
 

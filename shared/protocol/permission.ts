@@ -21,6 +21,12 @@ export const permissions = {
   "prompt.send": writers,
   /** Decide on tool calls that wait for a person, and answer the model's questions. */
   "approval.resolve": writers,
+  /** See, search and download the workspace's files. */
+  "file.read": everybody,
+  /** Write, move and delete them. */
+  "file.write": writers,
+  /** Open terminals, type in them, close them; who reads the session sees them. */
+  "terminal.write": writers,
   /** The tenant's whole usage, by user and session. */
   "usage.read": managers,
   "budget.manage": managers,
@@ -29,6 +35,10 @@ export const permissions = {
   "member.manage": managers,
   "api_key.manage": managers,
   "webhook.manage": managers,
+  /** Give, see and take away the credentials with which sessions read and push repositories. */
+  "git_credential.manage": managers,
+  /** Set, list and delete the secrets that sandboxes may be given. */
+  "secret.manage": managers,
   /** Rename the tenant. */
   "tenant.manage": ["owner"],
 } as const satisfies Record<string, readonly Role[]>;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { doorOp } from "./door.ts";
 
 export const OpenPreviewRequest = z.strictObject({ port: z.number().int().min(1).max(65535) });
 
@@ -9,3 +10,15 @@ export const OpenPreviewAnswer = z.object({
   ticket: z.string(),
   expires_in: z.number().int(),
 });
+
+/** Servers that listen in the sandbox now. `origin` is null where the deployment has no preview domain. */
+export const PreviewList = z.object({
+  data: z.array(z.object({ port: z.number().int(), origin: z.string().nullable() })),
+});
+
+export const previewPorts = doorOp(
+  "preview.ports",
+  z.strictObject({}),
+  z.object({ ports: z.array(z.number().int().min(1).max(65535)) }),
+  { isPassive: true },
+);

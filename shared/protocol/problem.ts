@@ -9,6 +9,8 @@ export const Problem = z.object({
   detail: z.string().optional(),
   code: ErrorCode,
   request_id: z.string(),
+  /** What a client needs to go on, by the code. */
+  details: z.record(z.string(), z.unknown()).optional(),
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });
 

@@ -1,6 +1,8 @@
 import * as z from "zod";
 import { WireError } from "./error-code.ts";
-import { PushStatus } from "./server-event.ts";
+import { SetupOutcome } from "./sandbox-config.ts";
+import { PushStatus, SecretFinding } from "./server-event.ts";
+import { sandboxTerminalFrames, terminalCommands } from "./terminal.ts";
 
 /** Identifies a frame on the link: acked once, resent until it is. Live frames are answered only where they are refused. */
 const FrameId = z.string().min(1).max(64);
@@ -14,7 +16,7 @@ const diffStat = z.object({
   deletions: z.number().int().nonnegative(),
 });
 
-export const UploadPurpose = z.enum(["pack", "manifest", "blob", "tool_output"]);
+export const UploadPurpose = z.enum(["pack", "manifest", "blob", "tool_output", "transfer"]);
 export type UploadPurpose = z.infer<typeof UploadPurpose>;
 
 /** A commit of the workspace whose pack and manifest are already durable in object storage. */
@@ -28,9 +30,20 @@ export const TakenCheckpoint = z.object({
   pack_bytes: z.number().int().nonnegative(),
   /** This pack alone holds everything above the base commit, so a restore needs no older pack. */
   pack_is_complete: z.boolean(),
+  /** SHA-256 of older packs whose objects this one holds as well: a restore needs them no more. Missing: none. */
+  pack_replaces: z.array(Sha256).max(100).optional(),
   manifest_key: z.string(),
+  /** Both sides of the changed text files, for readers that do not index packs. */
+  blobs_key: z.string().optional(),
+  /** Of a session's first checkpoint: the manifest of the state before it. */
+  parent_manifest_key: z.string().optional(),
+  /** What looks like a secret among the new and changed files. */
+  secrets: z.array(SecretFinding).max(20).optional(),
 });
 export type TakenCheckpoint = z.infer<typeof TakenCheckpoint>;
+
+/** How the error of a push begins whose credential the host does not take. */
+export const credentialRefused = "credential_refused";
 
 export const PushOutcome = z.object({
   status: PushStatus,
@@ -85,6 +98,8 @@ export const SandboxFrame = z.discriminatedUnion("type", [
     checkpoint: TakenCheckpoint.nullable(),
     push: PushOutcome,
     error: z.string().max(500).nullable(),
+    /** Absent: what was asked for. `before`: the state that a restore is about to leave. */
+    cause: z.enum(["stop", "before", "restore", "merge"]).optional(),
   }),
   z.strictObject({ type: z.literal("sandbox.checkpoint_pushed"), ...framed, commit: ObjectId, branch: z.string() }),
   z.strictObject({
@@ -97,12 +112,24 @@ export const SandboxFrame = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("sandbox.files_changed"),
     ...framed,
-    by: z.enum(["assistant", "process"]),
+    by: z.enum(["user", "assistant", "process"]),
     changes: z.array(z.object({ path: z.string(), kind: z.enum(["created", "updated", "deleted"]) })).max(100),
     more: z.number().int().nonnegative(),
   }),
   z.strictObject({ type: z.literal("sandbox.port_opened"), ...framed, port: z.number().int().min(1).max(65535) }),
+  z.strictObject({ type: z.literal("sandbox.terminal_output"), ...framed, ...sandboxTerminalFrames.output }),
+  z.strictObject({ type: z.literal("sandbox.terminal_changed"), ...framed, ...sandboxTerminalFrames.changed }),
   z.strictObject({ type: z.literal("sandbox.renew_token"), ...framed }),
+  z.strictObject({ type: z.literal("sandbox.read_configuration"), ...framed }),
+  /** Setup commands run: calls wait for them. */
+  z.strictObject({ type: z.literal("sandbox.setup_started"), ...framed }),
+  z.strictObject({
+    type: z.literal("sandbox.setup_output"),
+    ...framed,
+    offset: z.number().int().nonnegative(),
+    text: z.string(),
+  }),
+  z.strictObject({ type: z.literal("sandbox.setup_completed"), ...framed, ...SetupOutcome.shape }),
   z.strictObject({ type: z.literal("sandbox.stopping"), ...framed, reason: z.string().max(200) }),
 ]);
 export type SandboxFrame = z.infer<typeof SandboxFrame>;
@@ -129,7 +156,15 @@ export const WorkspaceSource = z.object({
   branch: z.string().nullable(),
   /** Null without a checkpoint: then the base is the state. */
   commit: ObjectId.nullable(),
+  /** What the files of `commit` must be, as the checkpoint's row has it. */
+  tree: ObjectId.optional(),
   pack_urls: z.array(z.url()),
+  /** For reading the repository where it is private: in the supervisor's memory only. */
+  credential: z.object({ username: z.string(), password: z.string() }).nullable().optional(),
+  /** The session has no checkpoint of its own yet. */
+  is_first: z.boolean().optional(),
+  /** The push of its newest checkpoint is held. */
+  is_held: z.boolean().optional(),
 });
 export type WorkspaceSource = z.infer<typeof WorkspaceSource>;
 
@@ -143,7 +178,13 @@ export const SandboxCommand = z.discriminatedUnion("type", [
     source: WorkspaceSource,
     /** Presented by the preview relay on every request to the supervisor's port. */
     preview_key: z.string(),
+    /** Whose name is on a checkpoint that nobody asked for: the one before a stop. */
+    checkpoint_as: z.object({ author: Author, co_author: Author }).optional(),
+    /** Presented by the platform at the supervisor's door. A platform that has none asks nothing there. */
+    control_key: z.string().optional(),
     idle_stop_seconds: z.number().int().positive(),
+    /** The session's configuration may be asked for. */
+    configurable: z.boolean().optional(),
   }),
   /** Answers every frame; resends stop when it arrives. `result` depends on the frame's type. */
   z.object({
@@ -170,6 +211,33 @@ export const SandboxCommand = z.discriminatedUnion("type", [
     author: Author,
     co_author: Author,
     push: PushTarget.nullable(),
+    /** People said that what looks like a secret may be pushed. */
+    allow_secrets: z.boolean().optional(),
+  }),
+  /** The present state becomes a checkpoint, then the files become those of `tree`, which is the next one. */
+  z.object({
+    type: z.literal("checkpoint.restore"),
+    operation_id: z.string(),
+    tree: ObjectId,
+    message: z.string(),
+    before_message: z.string(),
+    author: Author,
+    co_author: Author,
+    push: PushTarget.nullable(),
+    allow_secrets: z.boolean().optional(),
+  }),
+  z.object({ type: z.literal("terminal.input"), ...terminalCommands.input }),
+  z.object({ type: z.literal("terminal.resize"), ...terminalCommands.resize }),
+  z.object({ type: z.literal("terminal.close"), ...terminalCommands.close }),
+  /** The session's configuration is another one now: ask again. */
+  z.object({ type: z.literal("configure") }),
+  /** To a sandbox that is nobody's yet: it is this session's from now on, and proves it as one that was launched for it. */
+  z.object({
+    type: z.literal("adopt"),
+    tenant_id: z.string(),
+    session_id: z.string(),
+    epoch: z.number().int().positive(),
+    boot_secret: z.string(),
   }),
   z.object({ type: z.literal("stop"), reason: z.string() }),
 ]);

@@ -3,8 +3,11 @@ import { ApprovalRequested, ApprovalResolved } from "./approval.ts";
 import { BudgetScope, BudgetUnit } from "./budget.ts";
 import { ContentBlock, MessageRole, TokenCounts, Usage } from "./content.ts";
 import { WireError } from "./error-code.ts";
+import { FileEdit } from "./file.ts";
 import { SessionId, Timestamp, TurnId } from "./ids.ts";
+import { SetupOutcome } from "./sandbox-config.ts";
 import { InboxStatus } from "./session.ts";
+import { terminalEvents } from "./terminal.ts";
 
 export const TurnEndReason = z.enum([
   "completed",
@@ -33,7 +36,20 @@ const diffStat = z.object({ files: z.number().int(), insertions: z.number().int(
 
 const toolCall = z.object({ call_id: z.string(), name: z.string() });
 
-export const PushStatus = z.enum(["none", "pushed", "pending"]);
+/** `held`: it holds what looks like a secret, and waits for a person's word. */
+export const PushStatus = z.enum(["none", "pushed", "pending", "held"]);
+
+/** What made a checkpoint; absent in rows of an older version, which know turns only. */
+export const CheckpointCause = z.enum(["turn", "manual", "stop", "restore", "merge", "fork"]);
+export type CheckpointCause = z.infer<typeof CheckpointCause>;
+
+/** Why a push is held: where, and by which rule. Never the secret itself. */
+export const SecretFinding = z.object({ path: z.string(), rule: z.string() });
+export type SecretFinding = z.infer<typeof SecretFinding>;
+
+/** What goes back to a checkpoint. */
+export const RestoreWhat = z.enum(["chat", "files", "both"]);
+export type RestoreWhat = z.infer<typeof RestoreWhat>;
 
 /** On the timeline, with a `seq`: what a client that was away must still learn. */
 export const durableEventData = {
@@ -73,18 +89,52 @@ export const durableEventData = {
     stat: diffStat,
     push_status: PushStatus,
     push_error: z.string().nullable(),
+    /** Absent where a turn made it. */
+    cause: CheckpointCause.optional(),
+    /** Of a restore: the checkpoint whose files these are. */
+    restored_from: z.number().int().optional(),
+    held: z.array(SecretFinding).optional(),
+  }),
+  /** `checkpoint`: the newest one, whose files are those of `number`. The model sees nothing between `visible_to` and here. */
+  "checkpoint.restored": z.object({
+    number: z.number().int(),
+    what: RestoreWhat,
+    checkpoint: z.number().int().nullable(),
+    visible_to: z.number().int().nullable(),
+    user_id: z.string(),
   }),
   "checkpoint.pushed": z.object({ number: z.number().int(), commit: z.string(), branch: z.string() }),
   "container.starting": z.object({ epoch: z.number().int() }),
   "container.ready": z.object({ epoch: z.number().int(), restored_checkpoint: z.number().int().nullable() }),
+  /** The setup commands of a fresh container. Where they failed the tools run all the same, and the model is told. */
+  "container.setup": SetupOutcome.partial().extend({
+    epoch: z.number().int(),
+    status: z.enum(["started", "ok", "failed"]),
+  }),
   "container.stopped": z.object({ epoch: z.number().int(), reason: z.string() }),
   "container.lost": z.object({ epoch: z.number().int(), reason: z.string() }),
+  /** A person changed files by the API: the model is told before its next answer. Edits that say nothing new take no event. */
+  "files.edited": z.object({ user_id: z.string(), changes: z.array(FileEdit) }),
   /** A person changed the session; its JSON columns are at `GET /sessions/{id}`. */
   "session.updated": z.object({
     changed: z.array(z.enum(["title", "inbox_status", "parent", "messages", "sbx_config"])),
     title: z.string(),
     inbox_status: InboxStatus,
     parent: SessionId.nullable(),
+  }),
+  /** First row of a fork's own: its log before is the other session's, up to `until`. */
+  "session.forked": z.object({
+    from_session_id: SessionId,
+    until: z.number().int(),
+    /** The checkpoint whose files it has; null: none was there. */
+    checkpoint: z.number().int().nullable(),
+  }),
+  /** From the session's branch to its target branch, on the repository's host. */
+  "pull_request.created": z.object({
+    number: z.number().int(),
+    url: z.url(),
+    branch: z.string(),
+    target_branch: z.string(),
   }),
   /** The turns that wait now, in order; `cancelled` are those that never will begin. */
   "queue.updated": z.object({ turn_ids: z.array(TurnId), cancelled: z.array(TurnId).optional() }),
@@ -110,11 +160,13 @@ export const liveEventData = {
     text: z.string(),
   }),
   "tool.output": z.object({ call_id: z.string(), offset: z.number().int(), text: z.string() }),
+  "container.setup_output": z.object({ offset: z.number().int(), text: z.string() }),
   "file.changed": z.object({
     by: z.enum(["user", "assistant", "process"]),
     changes: z.array(z.object({ path: z.string(), kind: z.enum(["created", "updated", "deleted"]) })),
     more: z.number().int(),
   }),
+  ...terminalEvents,
   "preview.ready": z.object({ port: z.number().int() }),
   "usage.updated": TokenCounts.extend({ cost_micro_usd: z.number().int().nullable() }),
   /** The model has no answer for now: when it is asked again, and which model where that is another one than before. */

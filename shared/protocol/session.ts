@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { ApprovalPolicy } from "./approval.ts";
 import { SessionId, Timestamp } from "./ids.ts";
+import { sandboxConfigKeys } from "./sandbox-config.ts";
 
 /** Kept and returned as the text that was sent: its keys keep their order, its numbers their digits. */
 const AnyJson = z.unknown().meta({ description: "Any JSON value, at most 200 KB; returned as it was given" });
@@ -11,18 +12,7 @@ export type InboxStatus = z.infer<typeof InboxStatus>;
 
 /** What the platform knows of `sbx_config`; keys that it does not know are kept and returned. */
 export const SbxConfig = z.looseObject({
-  network: z
-    .strictObject({
-      /** Asking for what this deployment's sandboxes cannot keep is refused, never silently `open`. */
-      policy: z.enum(["none", "allowlist", "open"]),
-      /** Host names that `allowlist` lets through. */
-      allow: z.array(z.hostname()).max(100).optional(),
-    })
-    .refine(({ policy, allow }) => (policy === "allowlist") === (allow !== undefined), {
-      message: "goes with the policy allowlist, and only with it",
-      path: ["allow"],
-    })
-    .optional(),
+  ...sandboxConfigKeys,
   /** Which tool calls a person decides on; left out: none. */
   approvals: ApprovalPolicy.optional(),
 });

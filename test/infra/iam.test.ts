@@ -20,6 +20,8 @@ const each = (actions: string[], ...resources: string[]) =>
   actions.flatMap((action) => resources.map((resource) => `${action} on ${resource}`));
 
 const connections = "arn:{AWS::Partition}:execute-api:{AWS::Region}:{AWS::AccountId}:{FrameApi}/v1";
+const tenantSecrets =
+  "arn:{AWS::Partition}:secretsmanager:{AWS::Region}:{AWS::AccountId}:secret:{AWS::StackName}/git-credentials/*";
 const clusterTasks = "arn:{AWS::Partition}:ecs:{AWS::Region}:{AWS::AccountId}:task/{SandboxTaskCluster}/*";
 const interfaceActions = [
   "CreateNetworkInterface",
@@ -47,6 +49,7 @@ const rights = {
     ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"],
     "{DataTable.Arn}",
   ),
+  patchTable: each(["dynamodb:PutItem", "dynamodb:UpdateItem"], "{DataTable.Arn}"),
   sendWork: ["sqs:SendMessage on {WorkQueue.Arn}"],
   takeWork: each(consume, "{WorkQueue.Arn}"),
   sendOutbound: ["sqs:SendMessage on {OutboundQueue.Arn}"],
@@ -55,12 +58,14 @@ const rights = {
   removeRows: ["dynamodb:BatchWriteItem on {DataTable.Arn}"],
   removeObjects: ["s3:DeleteObject on {ObjectsBucket.Arn}/*", "s3:ListBucket on {ObjectsBucket.Arn}"],
   stopTasks: [`ecs:StopTask on ${clusterTasks}`],
+  reapTasks: [...each(["ecs:StopTask", "ecs:DescribeTasks"], clusterTasks), "ecs:ListTasks on *"],
   takeOutbound: each(consume, "{OutboundQueue.Arn}"),
   putEvents: ["events:PutEvents on {EventBus.Arn}"],
   webhookSecret: ["secretsmanager:GetSecretValue on {WebhookSecret}"],
   callCourier: ["lambda:InvokeFunction on {Courier.Arn}"],
   takeDeadLetters: each(consume, "{WorkQueueDeadLetters.Arn}"),
   objects: [...each(["s3:GetObject", "s3:PutObject"], "{ObjectsBucket.Arn}/*"), "s3:ListBucket on {ObjectsBucket.Arn}"],
+  copyObjects: each(["s3:GetObject", "s3:PutObject"], "{ObjectsBucket.Arn}/*"),
   connections: each(
     ["execute-api:ManageConnections"],
     `${connections}/POST/@connections/*`,
@@ -73,6 +78,11 @@ const rights = {
   rotateSecrets: each(
     ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
     ...["User", "Sandbox", "Preview", "Git"].map((name) => `{${name}Secret}`),
+  ),
+  useGitCredentials: [`secretsmanager:GetSecretValue on ${tenantSecrets}`],
+  keepGitCredentials: each(
+    ["secretsmanager:GetSecretValue", "secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"],
+    tenantSecrets,
   ),
   modelSecret: ["secretsmanager:GetSecretValue on {ModelSecret}"],
   callNaming: ["lambda:InvokeFunction on {Naming.Arn}"],
@@ -100,11 +110,13 @@ const matrix: Record<string, (keyof typeof rights)[]> = {
     "sandboxSecret",
     "previewSecret",
     "gitSecret",
+    "keepGitCredentials",
     "callNaming",
+    "callRelay",
   ],
   Connect: ["readTable", "writeTable"],
   Disconnect: ["readTable", "writeTable", "sendWork"],
-  Frames: ["readTable", "writeTable", "sendWork", "sendOutbound", "objects", "connections"],
+  Frames: ["readTable", "writeTable", "sendWork", "sendOutbound", "objects", "connections", "callRelay"],
   Sandbox: [
     "readTable",
     "writeTable",
@@ -114,6 +126,8 @@ const matrix: Record<string, (keyof typeof rights)[]> = {
     "connections",
     "sandboxSecret",
     "gitSecret",
+    "useGitCredentials",
+    "webhookSecret",
   ],
   Turn: [
     "readTable",
@@ -126,15 +140,17 @@ const matrix: Record<string, (keyof typeof rights)[]> = {
     "sandboxSecret",
     "modelSecret",
     "gitSecret",
+    "useGitCredentials",
     "tasks",
   ],
   DeadLetters: ["readTable", "writeTable", "takeDeadLetters", "objects", "connections"],
   Naming: ["modelSecret"],
-  Sweeper: ["readTable", "writeTable", "sendWork", "sendOutbound", "sendJobs"],
+  Sweeper: ["readTable", "writeTable", "sendWork", "sendOutbound", "sendJobs", "reapTasks"],
   Jobs: [
     "readTable",
     "writeTable",
     "removeRows",
+    "copyObjects",
     "removeObjects",
     "takeJobs",
     "sendOutbound",
@@ -143,7 +159,7 @@ const matrix: Record<string, (keyof typeof rights)[]> = {
   ],
   ContainerEvents: ["readTable", "writeTable", "sendWork", "sendOutbound", "objects", "connections"],
   KeyRotation: ["readTable", "writeTable", "rotateSecrets"],
-  PreviewFront: ["readTable", "previewSecret", "callRelay"],
+  PreviewFront: ["readTable", "patchTable", "sendWork", "previewSecret", "callRelay"],
   PreviewRelay: ["joinNetwork"],
   Outbound: ["readTable", "writeTable", "sendOutbound", "takeOutbound", "putEvents", "webhookSecret", "callCourier"],
   Courier: [],
@@ -190,6 +206,7 @@ describe("over all policies", () => {
   /** Where AWS has no resource to name. */
   const anyResource: Record<string, string> = {
     "ecr:GetAuthorizationToken": "a token is for the whole registry",
+    "ecs:ListTasks": "a condition names the cluster",
     ...Object.fromEntries(
       interfaceActions.map((action) => [`ec2:${action}`, "interfaces do not exist yet; the code itself is denied"]),
     ),
@@ -200,7 +217,11 @@ describe("over all policies", () => {
       ({ statement }) => statement.effect === "Allow" && statement.resources.includes("*"),
     );
     expect(wide.flatMap(({ statement }) => statement.actions).filter((action) => !(action in anyResource))).toEqual([]);
-    expect(wide.map(({ owner }) => owner).sort()).toEqual(["PreviewRelayRole", "SandboxTaskExecutionRole"]);
+    expect(wide.map(({ owner }) => owner).sort()).toEqual([
+      "PreviewRelayRole",
+      "SandboxTaskExecutionRole",
+      "SweeperRole",
+    ]);
   });
 
   test("whoever calls strangers' URLs may write its log, and nothing else", () => {
@@ -227,9 +248,19 @@ describe("over all policies", () => {
     }
   });
 
-  test("only the rotation puts secrets, and never the model's", () => {
-    const putters = allStatements(template).filter(({ statement }) =>
-      statement.actions.includes("secretsmanager:PutSecretValue"),
+  test("only Http makes secrets and puts them, and only tenants' git credentials", () => {
+    for (const action of ["secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"]) {
+      const putters = allStatements(template).filter(({ statement }) => statement.actions.includes(action));
+      const others = putters.filter(({ owner }) => owner !== "KeyRotationRole");
+      expect(others.map(({ owner, statement }) => [owner, statement.resources])).toEqual([
+        ["HttpRole", [tenantSecrets]],
+      ]);
+    }
+  });
+
+  test("beside these only the rotation puts secrets, and never the model's", () => {
+    const putters = allStatements(template).filter(
+      ({ owner, statement }) => statement.actions.includes("secretsmanager:PutSecretValue") && owner !== "HttpRole",
     );
     expect(putters.map(({ owner }) => owner)).toEqual(["KeyRotationRole"]);
     expect(putters[0]?.statement.resources.toSorted()).toEqual([

@@ -19,7 +19,13 @@ test("a function whose environment lacks a variable, or has one too many, does n
   const table: Use<"TABLE_NAME"> = { variables: [["TABLE_NAME", "t"]], statements: [] };
   const bucket: Use<"BUCKET_NAME"> = { variables: [["BUCKET_NAME", "b"]], statements: [] };
 
-  const environment = { WORK_QUEUE_URL: "q", OUTBOUND_QUEUE_URL: "o", JOB_QUEUE_URL: "j" };
+  const environment = {
+    WORK_QUEUE_URL: "q",
+    OUTBOUND_QUEUE_URL: "o",
+    JOB_QUEUE_URL: "j",
+    CLUSTER: "c",
+    WARM_SANDBOXES: "0",
+  };
   new NodeFunction(stack, "One", { ...common, uses: [table], environment });
   // @ts-expect-error WORK_QUEUE_URL is missing
   new NodeFunction(stack, "Two", { ...common, uses: [table], environment: {} });

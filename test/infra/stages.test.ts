@@ -82,6 +82,7 @@ describe("the local stage", () => {
       allowPrivate: true,
       push: "signed",
       defaultOwner: "demo",
+      sharedOwners: ["demo"],
     });
     for (const stage of ["dev", "prod"]) {
       for (const host of configOf({ stage }).gitHosts)
@@ -109,8 +110,19 @@ describe("the local stage", () => {
     expect(configOf({ stage: "prod", fallbackModel: "claude-opus-5-5" }).fallbackModel).toBe("claude-opus-5-5");
   });
 
+  test("has a sandbox that waits; a deployed one has none, and nobody that looks after it, until somebody sets it", () => {
+    for (const name of ["Turn", "Sweeper"]) {
+      expect(variable(of("local"), name, "WARM_SANDBOXES")).toBe("1");
+      for (const stage of ["dev", "prod"] as const) expect(variable(of(stage), name, "WARM_SANDBOXES")).toBe("0");
+    }
+    // What would keep a task running by itself.
+    expect(ofType(of("prod"), "AWS::ECS::Service")).toEqual({});
+  });
+
   test("has its previews under the preview API's own address", () => {
-    expect(variable(of("local"), "Http", "PREVIEW_ORIGIN")).toBe("{PreviewApi.ApiEndpoint}");
+    expect(variable(of("local"), "Http", "PREVIEW_ORIGIN")).toBe(
+      "https://{PreviewApi}.execute-api.{AWS::Region}.{AWS::URLSuffix}",
+    );
     expect(variable(of("prod"), "Http", "PREVIEW_ORIGIN")).toBe("");
   });
 });
@@ -136,9 +148,9 @@ describe("context", () => {
     expect(cors).toMatchObject({ AllowOrigins: ["https://a.example", "https://b.example"] });
     expect(cors).not.toMatchObject({ AllowCredentials: true });
     expect(variable(template, "Connect", "ALLOWED_ORIGINS")).toBe('["https://a.example","https://b.example"]');
-    expect(ofType(template, "AWS::ApiGatewayV2::Api")["PreviewApi"]?.Properties).not.toHaveProperty(
-      "CorsConfiguration",
-    );
+    // No method answers preflights: what a preview allows is its app's to say.
+    const methods = Object.values(ofType(template, "AWS::ApiGateway::Method"));
+    expect(methods.map(({ Properties }) => Properties["HttpMethod"])).toEqual(["ANY", "ANY"]);
   }, 60_000);
 
   test("an alarm has somewhere to go when a topic is given", () => {

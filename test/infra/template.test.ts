@@ -47,6 +47,11 @@ describe("the stack at rest costs a few dollars a month", () => {
   /** Dollars a month that a resource costs while nobody uses it (us-east-1). All else here bills per use. */
   const fixedCost: Record<string, number> = { "AWS::SecretsManager::Secret": 0.4, "AWS::CloudWatch::Alarm": 0.1 };
   const perUse = [
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::Method",
+    "AWS::ApiGateway::Resource",
+    "AWS::ApiGateway::RestApi",
+    "AWS::ApiGateway::Stage",
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
@@ -241,7 +246,11 @@ describe("routes", () => {
       "$request.body.type",
     );
     const stages = Object.values(ofType(template, "AWS::ApiGatewayV2::Stage"));
-    expect(stages).toHaveLength(3);
+    expect(stages).toHaveLength(2);
+    const [previews] = Object.values(ofType(template, "AWS::ApiGateway::Stage"));
+    expect(previews?.Properties["MethodSettings"]).toMatchObject([
+      { HttpMethod: "*", ResourcePath: "/*", ThrottlingRateLimit: 1000, ThrottlingBurstLimit: 2000 },
+    ]);
     for (const { Properties } of stages) {
       expect(Properties["DefaultRouteSettings"]).toMatchObject({
         ThrottlingRateLimit: 1000,
@@ -250,12 +259,22 @@ describe("routes", () => {
     }
   });
 
-  test("access logs of the HTTP APIs hold neither query nor header", () => {
+  test("previews: every path and method is streamed by one function", () => {
+    const methods = Object.values(ofType(template, "AWS::ApiGateway::Method"));
+    expect(methods).toHaveLength(2);
+    for (const { Properties } of methods) {
+      expect(Properties).toMatchObject({ HttpMethod: "ANY", Integration: { ResponseTransferMode: "STREAM" } });
+      const { Uri } = Properties["Integration"] as { Uri: unknown };
+      expect(spell(Uri)).toContain("2021-11-15/functions/{PreviewFront.Arn}/response-streaming-invocations");
+    }
+  });
+
+  test("access logs of the HTTP API hold neither query nor header", () => {
     const formats = Object.values(ofType(template, "AWS::ApiGatewayV2::Stage")).flatMap(({ Properties }) => {
       const settings = Properties["AccessLogSettings"] as { Format: string } | undefined;
       return settings ? [settings.Format] : [];
     });
-    expect(formats).toHaveLength(2);
+    expect(formats).toHaveLength(1);
     for (const format of formats) expect(format).not.toMatch(/query|header|authorizer/i);
   });
 });

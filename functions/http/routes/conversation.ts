@@ -1,13 +1,6 @@
 import * as z from "zod";
-import {
-  checkpointAnswers,
-  eventAnswers,
-  messageAnswer,
-  messageAnswers,
-  outputAnswer,
-} from "../../../shared/domain/session/history.ts";
+import { eventAnswers, messageAnswer, messageAnswers, outputAnswer } from "../../../shared/domain/session/history.ts";
 import { submitPrompt } from "../../../shared/domain/turn/prompt.ts";
-import { Checkpoint } from "../../../shared/protocol/checkpoint.ts";
 import {
   EventsPage,
   EventsQuery,
@@ -17,7 +10,7 @@ import {
   SendMessageRequest,
   ToolOutput,
 } from "../../../shared/protocol/conversation.ts";
-import { page, PageQuery } from "../../../shared/protocol/page.ts";
+import { page } from "../../../shared/protocol/page.ts";
 import { route } from "../deps.ts";
 import { keyOf, ofSession } from "./of-session.ts";
 
@@ -61,7 +54,7 @@ export const conversationRoutes = [
     id: "sendMessage",
     summary: "Sends a prompt",
     tag: "Conversation",
-    errors: ["queue_full", "quota_exceeded"],
+    errors: ["queue_full", "quota_exceeded", "session_copying"],
     needs: "prompt.send",
     params: ofSession,
     body: SendMessageRequest,
@@ -98,21 +91,6 @@ export const conversationRoutes = [
     run: async ({ input, actor, deps }) => ({
       status: 200,
       body: await outputAnswer(deps, keyOf(actor, input.params), input.params.seq),
-    }),
-  }),
-  route({
-    method: "GET",
-    path: "/sessions/{session_id}/checkpoints",
-    id: "listCheckpoints",
-    summary: "Lists checkpoints, newest first",
-    tag: "Workspace",
-    needs: "session.read",
-    params: ofSession,
-    query: PageQuery,
-    answers: { 200: page(Checkpoint) },
-    run: async ({ input, actor, deps }) => ({
-      status: 200,
-      body: await checkpointAnswers(deps, keyOf(actor, input.params), input.query),
     }),
   }),
 ];

@@ -1,9 +1,24 @@
 import * as z from "zod";
-import { openPreview } from "../../../shared/domain/preview/preview.ts";
-import { OpenPreviewAnswer, OpenPreviewRequest } from "../../../shared/protocol/preview.ts";
+import { listPreviews, openPreview } from "../../../shared/domain/preview/preview.ts";
+import { OpenPreviewAnswer, OpenPreviewRequest, PreviewList } from "../../../shared/protocol/preview.ts";
 import { route } from "../deps.ts";
 
 export const previewRoutes = [
+  route({
+    method: "GET",
+    path: "/sessions/{session_id}/preview",
+    id: "listPreviews",
+    summary: "Ports on which servers listen in the sandbox now",
+    tag: "Workspace",
+    errors: ["sandbox_unavailable"],
+    needs: "session.read",
+    params: z.object({ session_id: z.string() }),
+    answers: { 200: PreviewList },
+    run: async ({ input, actor, deps }) => {
+      const key = { tenant_id: actor.tenantId, session_id: input.params.session_id };
+      return { status: 200, body: await listPreviews(deps, key) };
+    },
+  }),
   route({
     method: "POST",
     path: "/sessions/{session_id}/preview",

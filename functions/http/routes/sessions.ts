@@ -70,7 +70,7 @@ export const sessionRoutes = [
     description:
       "What may be null and is left out becomes null. A whole session as it was read may be sent: what is not replaced must then be as it is stored, but for `updated_at`. Starts no turn.",
     tag: "Sessions",
-    errors: ["not_found"],
+    errors: ["not_found", "not_offered"],
     needs: "session.write",
     params: ofSession,
     body: ReplaceSessionRequest,
@@ -86,7 +86,7 @@ export const sessionRoutes = [
     id: "patchSession",
     summary: "Changes what is named",
     tag: "Sessions",
-    errors: ["not_found"],
+    errors: ["not_found", "not_offered"],
     needs: "session.write",
     params: ofSession,
     body: PatchSessionRequest,

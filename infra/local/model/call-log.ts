@@ -15,6 +15,8 @@ export interface ModelCall {
   outcome: "running" | "completed" | "broken" | "abandoned" | "refused";
   /** Of a completed call: what a provider would bill for an answer that arrived. */
   usage: MessageUsage | null;
+  /** What the whole answer comes to, from when it begins. */
+  whole: MessageUsage | null;
   stopReason: string | null;
   /** Why it was refused. */
   error: string | null;
@@ -38,6 +40,7 @@ export class CallLog {
       status: 200,
       outcome: "running",
       usage: null,
+      whole: null,
       stopReason: null,
       error: null,
       body: null,

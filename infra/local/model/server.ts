@@ -158,6 +158,7 @@ class Stage {
     const pace = answer.pace ?? instant;
     const sink = connectionSink(response);
     call.answer = message.content;
+    call.whole = message.usage;
     if (answer.fault?.kind === "reset" && answer.fault.afterEvents === 0) {
       sink.end("torn");
       call.outcome = "broken";

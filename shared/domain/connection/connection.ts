@@ -77,14 +77,23 @@ export async function unsubscribe(table: Table, key: SessionKey, connectionId: s
   await rows(table).entities.subscription.delete({ tenant_id, session_id, connection_id: connectionId }).go();
 }
 
-/** Who watches the session now: consistent, since who subscribed before a commit must learn of it. */
-export async function subscribersOf(deps: TableDeps, key: SessionKey): Promise<string[]> {
+async function readSubscribers(deps: TableDeps, key: SessionKey, consistent: boolean): Promise<string[]> {
   const { tenant_id, session_id } = key;
   const found = await rows(deps.table)
     .entities.subscription.query.bySession({ tenant_id, session_id })
-    .go({ pages: "all", consistent: true });
+    .go(consistent ? { pages: "all", consistent } : { pages: "all" });
   const now = deps.clock.now();
   return found.data.filter((row) => row.expires_at * 1000 > now).map((row) => row.connection_id);
+}
+
+/** Who watches the session now: consistent, since who subscribed before a commit must learn of it. */
+export function subscribersOf(deps: TableDeps, key: SessionKey): Promise<string[]> {
+  return readSubscribers(deps, key, true);
+}
+
+/** Who watched a moment ago, at half the price: for what is live only, and looked for again and again. */
+export function recentSubscribersOf(deps: TableDeps, key: SessionKey): Promise<string[]> {
+  return readSubscribers(deps, key, false);
 }
 
 /** Sends messages to each connection in order; forgets the ones that are gone. A slow one is left to catch up by replay. */

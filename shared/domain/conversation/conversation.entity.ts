@@ -65,7 +65,7 @@ export const conversationEntity = createSchema({
     fallback_until: { type: "number" },
     /** Milliseconds; when the user asked the running turn to stop. Only in the phase `model`: elsewhere it takes effect at once. */
     interrupt_at: { type: "number" },
-    /** Held in the tenant's budgets for the step that runs; the rows there change with it (`mirror.ts`). */
+    /** Held in the tenant's budgets for the step that runs, or is next in a turn that waits for no person; the rows there change with it (`mirror.ts`). */
     reserved: {
       type: "map",
       properties: {
@@ -108,11 +108,37 @@ export const conversationEntity = createSchema({
     steer_seq: { type: "number" },
     /** The newest container's epoch; 0 before the first. */
     epoch: { type: "number", required: true },
+    /** Milliseconds; until then somebody waits for a container, whether a turn runs or not. */
+    container_wanted_until: { type: "number" },
+    /** Why the last such wish came to nothing. */
+    container_refused: {
+      type: "map",
+      properties: {
+        code: { type: "string", required: true },
+        message: { type: "string", required: true },
+        at: { type: "number", required: true },
+      },
+    },
+    /** Edits of people that the model is told of in its next step, as of this fence. */
+    told_edits: {
+      type: "map",
+      properties: {
+        fence: { type: "number", required: true },
+        of: { type: "list", required: true, items: { type: "string" } },
+      },
+    },
     /** The newest checkpoint's number; 0 before the first. */
     checkpoint: { type: "number", required: true },
     /** Where that checkpoint is on the timeline, and its commit. */
     checkpoint_seq: { type: "number" },
     checkpoint_commit: { type: "string" },
+    /** What a person wants of the workspace between turns: JSON of `WorkspaceOperation`; and how the last one ended. */
+    operation: { type: "string" },
+    operated: { type: "string" },
+    /** Restores of the chat, newest last: JSON of `[seq, visible_to][]`. They mark the history; the log itself has them all. */
+    rewinds: { type: "string" },
+    /** Up to this checkpoint people let what looks like a secret be pushed. */
+    secrets_allowed: { type: "number" },
     /**
      * How the transcript fits the model: it fills its window, it was refused as too long, or nothing but a compaction
      * happened since. Absent: it fits.
@@ -135,6 +161,26 @@ export const conversationEntity = createSchema({
         step: { type: "number", required: true },
         call_id: { type: "string", required: true },
         own_turn_id: { type: "string", required: true },
+      },
+    },
+    /** Of a fork: whose log it has, and up to where. */
+    forked: {
+      type: "map",
+      properties: {
+        session_id: { type: "string", required: true },
+        until: { type: "number", required: true },
+        /** The checkpoint that it was forked at. */
+        checkpoint: { type: "number" },
+      },
+    },
+    /** It is not open yet: `head` says how much of that log is there. */
+    copying: { type: "boolean" },
+    /** The newest pull request of the session's branch. */
+    pull_request: {
+      type: "map",
+      properties: {
+        number: { type: "number", required: true },
+        url: { type: "string", required: true },
       },
     },
     /** What delegated sessions have spent for this one: counts against its limits, the ledger rows are theirs. */

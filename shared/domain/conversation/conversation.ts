@@ -202,7 +202,8 @@ function whole<T>(read: Conversation, asked: Transition<T>, now: number): Transi
 
 /**
  * The only way a session moves: decide on what is stored, write it all in one transaction, on conflict read and decide
- * again. Throws `not_found` without a conversation and `busy` after 8 conflicts in a row.
+ * again. Throws `not_found` without a conversation, `busy` after 8 conflicts in a row, and `session_copying` where a fork
+ * would write to its log before it is open.
  */
 export async function transition<T>(
   deps: ConversationDeps,
@@ -217,6 +218,7 @@ export async function transition<T>(
     const now = deps.clock.now();
     const asked = decide(read, now);
     if (!asked) return { kind: "declined", conversation: read };
+    if (read.copying && asked.rows.length > 0 && asked.change.copying !== null) throw new AppError("session_copying");
     const decided = whole(read, asked, now);
     await storeBodies(deps.objects, key, decided.rows);
     const submitted = await submit(deps.table, read, decided, now);

@@ -88,8 +88,9 @@ function checkRuns({ runs, containers }: SessionRows, report: Report): void {
 
 /** I9: what is held, and what counts for the running turn's limit. */
 function checkBudget({ conversation, ledger }: SessionRows, report: Report): void {
-  const { phase, turn_id, lease_until, reserved, counted = 0 } = conversation;
-  if (reserved && (phase !== "model" || lease_until === 0)) report("I9", `a budget is held in the phase ${phase}`);
+  const { phase, status, turn_id, reserved, counted = 0 } = conversation;
+  const mayHold = (phase === "model" || phase === "tools") && status !== "waiting";
+  if (reserved && !mayHold) report("I9", `a budget is held in the phase ${phase}, ${status}`);
   const prompts = promptsOf(conversation);
   if (counted > prompts) report("I9", `${counted} prompts are counted, ${prompts} run or wait`);
   if (phase === "none") return;

@@ -24,7 +24,7 @@ export function checkCheckpoints(rows: SessionRows, { byId }: TurnsOnLog, report
     const isWhole = parent_commit === null || row.pack_keys.length === 1;
     const isRooted = !newest || isWhole || known.has(parent_commit);
     if (!isRooted) report("I11", `checkpoint ${number} goes on from a state that no turn had`, seq);
-    if ((byId.get(turn_id)?.begun[0] ?? Infinity) > seq)
+    if (turn_id !== undefined && (byId.get(turn_id)?.begun[0] ?? Infinity) > seq)
       report("I11", `checkpoint ${number} is of ${turn_id}, which had not begun`, seq);
     known.add(commit);
     newest = row;

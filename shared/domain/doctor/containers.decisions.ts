@@ -13,7 +13,13 @@ interface Told {
 function toldOf(log: TimelineRow[]): Map<number, Told> {
   const told = new Map<number, Told>();
   for (const row of log) {
-    if (row.kind !== "event" || !row.type.startsWith("container.") || !("epoch" in row.data)) continue;
+    if (
+      row.kind !== "event" ||
+      !row.type.startsWith("container.") ||
+      row.type === "container.setup" ||
+      !("epoch" in row.data)
+    )
+      continue;
     const { epoch } = row.data;
     const of = told.get(epoch) ?? { starting: [], ready: [], ended: [] };
     told.set(epoch, of);
@@ -36,7 +42,8 @@ function checkEvents(container: Container, told: Told | undefined, report: Repor
 
 /** I6: one container after the other, each told once; and no call is of one that is not there. */
 export function checkContainers({ conversation, containers, calls, log }: SessionRows, report: Report): void {
-  const told = toldOf(log);
+  // A fork's log begins with another session's containers.
+  const told = toldOf(log.filter(({ seq }) => seq > (conversation.forked?.until ?? 0)));
   let newest = 0;
   for (const container of containers) {
     const { epoch } = container;

@@ -4,6 +4,7 @@ import { checkCheckpoints } from "./checkpoints.decisions.ts";
 import { checkContainers } from "./containers.decisions.ts";
 import { checkLog, checkOwner } from "./log.decisions.ts";
 import { checkPrompts } from "./prompts.decisions.ts";
+import { checkRestores } from "./restores.decisions.ts";
 import type { SessionRows } from "./rows.ts";
 import { checkTurns, type Moment } from "./turns.decisions.ts";
 import { turnsOnLog } from "./turns-on-log.ts";
@@ -28,6 +29,7 @@ export function examine(rows: SessionRows, moment: { now: number; recoveryMs?: n
   checkContainers(rows, report);
   checkBilling(rows, turns, report);
   checkCheckpoints(rows, turns, report);
+  checkRestores(rows, turns, report);
   return found;
 }
 

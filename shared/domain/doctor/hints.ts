@@ -12,4 +12,5 @@ export const repairHints: Record<Invariant, string> = {
   I9: "What is held too much frees itself with the session's next step or end; otherwise lower `reserved_*` of the budget row by that much.",
   I10: "Treat it as an incident: block the tenant's keys, and look in the logs for both session ids.",
   I11: "The checkpoints before it are untouched: restore one of them, or fork from it.",
+  I13: "restores.decisions.ts, restore-offline.ts, report.ts",
 };

@@ -29,9 +29,12 @@ export function checkOwner(rows: SessionRows, report: Report): void {
   const own = `${objectKey(key)}/`;
   const seed = conversation.seed ? (JSON.parse(conversation.seed) as { pack_keys?: string[] }).pack_keys : undefined;
   const inherited = new Set(seed);
+  const { until = 0 } = conversation.forked ?? {};
   for (const row of log) {
     const named = row.kind === "checkpoint" ? [...row.pack_keys, row.manifest_key] : [];
     if (row.kind === "event" && row.type === "tool.completed" && row.data.object_key) named.push(row.data.object_key);
+    // Of a fork: the checkpoints that it was begun with are held, their objects stay where they are.
+    if (row.kind === "checkpoint" && row.seq <= until) for (const object of named) inherited.add(object);
     const others = named.filter((object) => !object.startsWith(own) && !inherited.has(object));
     if (others.length > 0) report("I10", "names an object of another session", row.seq);
   }

@@ -30,6 +30,12 @@ export interface TurnsOnLog {
   begun: TurnOnLog[];
 }
 
+/** Turns of the session that this one was forked from: they ran, and were billed, there. */
+function copiedOf(log: TimelineRow[]): Set<string> {
+  const fork = log.findLastIndex((row) => row.kind === "event" && row.type === "session.forked");
+  return new Set(log.slice(0, fork + 1).flatMap(({ turn_id }) => turn_id ?? []));
+}
+
 /** The first transaction's turns but the one that it started: there, a turn ends by the next one or by its answer. */
 function historyOf(log: TimelineRow[]): Set<string> {
   const history = new Set<string>();
@@ -51,7 +57,7 @@ function historyOf(log: TimelineRow[]): Set<string> {
 }
 
 export function turnsOnLog(log: TimelineRow[]): TurnsOnLog {
-  const history = historyOf(log);
+  const history = new Set([...historyOf(log), ...copiedOf(log)]);
   const byId = new Map<string, TurnOnLog>();
   const begun: TurnOnLog[] = [];
   const turnOf = (turn_id: string): TurnOnLog => {

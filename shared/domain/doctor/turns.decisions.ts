@@ -68,7 +68,9 @@ function checkState(conversation: Conversation, report: Report): void {
   const { phase, status, turn_id, due_at, lease_until, interrupt_at, deadline_at, tenant_id } = conversation;
   if (!statuses[phase].includes(status)) report("I5", `the status is ${status} in the phase ${phase}`);
   if ((phase === "none") !== (turn_id === undefined)) report("I5", `turn ${turn_id} in the phase ${phase}`);
-  if ((phase === "none") !== (due_at === undefined))
+  const hasWork =
+    phase !== "none" || conversation.container_wanted_until !== undefined || conversation.copying === true;
+  if (due_at === undefined ? phase !== "none" : !hasWork)
     report("I5", due_at === undefined ? `nobody looks after the phase ${phase}` : "due, but there is no work");
   if (due_at !== undefined && conversation.due_shard === undefined)
     report("I5", "due, but in no shard of the due index");

@@ -10,6 +10,7 @@ export const invariants = {
   I9: "a budget is held only by a step that runs, and what a turn used is what it was billed",
   I10: "a session's rows are its own",
   I11: "checkpoints only move forward, each of a turn",
+  I13: "what was restored is what it says, and no turn runs meanwhile",
 } as const;
 
 export type Invariant = keyof typeof invariants;

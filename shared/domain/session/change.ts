@@ -1,4 +1,5 @@
 import { AppError } from "../../errors.ts";
+import type { SandboxCapabilities } from "../../ports/sandbox-provider.ts";
 import { nullText, type JsonText } from "../../protocol/json-text.ts";
 import type {
   InboxStatus,
@@ -10,6 +11,10 @@ import type {
 import type * as z from "zod";
 import { transition, type ConversationDeps } from "../conversation/conversation.ts";
 import { policyChange } from "../approval/policy.decisions.ts";
+import { sendCommand } from "../container/command.ts";
+import { latestContainer } from "../container/container.ts";
+import { isLive } from "../container/container.decisions.ts";
+import { requireOffered } from "../sandbox-config/offer.decisions.ts";
 import { countItems } from "../inbox/counts.ts";
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
 import type { EventRow, SessionKey } from "../timeline/row.ts";
@@ -23,11 +28,9 @@ import { wordItems } from "./words.ts";
 
 export type ChangeDeps = ConversationDeps & AnnounceDeps & { clock: ConversationDeps["clock"] };
 
-type NetworkPolicy = NonNullable<z.infer<typeof SbxConfig>["network"]>["policy"];
-
 export type ConfigDeps = ChangeDeps & {
   /** What this deployment's sandboxes can keep. */
-  networkPolicies: readonly NetworkPolicy[];
+  offer: SandboxCapabilities;
 };
 
 /** A member of the request as it was sent; null where it is absent. */
@@ -52,14 +55,8 @@ interface Stored {
 
 const maxTries = 8;
 
-const invalid = (path: string, message: string) =>
-  new AppError("validation_failed", undefined, { issues: [{ path, message }] });
-
 function checkConfig(deps: ConfigDeps, config: z.infer<typeof SbxConfig> | null): void {
-  const policy = config?.network?.policy;
-  if (policy === undefined || deps.networkPolicies.includes(policy)) return;
-  const offered = deps.networkPolicies.join(", ");
-  throw invalid("body.sbx_config.network.policy", `the sandboxes of this deployment offer: ${offered}`);
+  if (config) requireOffered(config, deps.offer);
 }
 
 async function readStored(deps: ChangeDeps, key: SessionKey): Promise<Stored | null> {
@@ -138,6 +135,12 @@ function updatedEvent(changed: (keyof Change)[], { title, inbox_status, parent }
   return { kind: "event", type: "session.updated", data: { changed, title, inbox_status, parent: parent ?? null } };
 }
 
+/** A running sandbox asks for what is new. Where this is lost, it asks with its next link. */
+async function tellSandbox(deps: ChangeDeps, key: SessionKey): Promise<void> {
+  const container = await latestContainer(deps.table, key);
+  if (container && isLive(container)) await sendCommand(deps, container, { type: "configure" });
+}
+
 /** The session's row, its documents, its event and all that is counted and searched of it, in one transaction. */
 async function tryChange(deps: ChangeDeps, key: SessionKey, wanted: Wanted): Promise<Session | null> {
   const stored = await readStored(deps, key);
@@ -154,7 +157,8 @@ async function tryChange(deps: ChangeDeps, key: SessionKey, wanted: Wanted): Pro
     const after = changedRow(before, change, now);
     const fields = Object.assign({}, ...texts.map((name) => columnFields(name, columns[name]))) as object;
     return {
-      rows: [updatedEvent(changed, after)],
+      // The log of a fork that is still copied takes no rows.
+      rows: conversation.copying ? [] : [updatedEvent(changed, after)],
       change: changed.includes("sbx_config") ? policyChange(conversation, columns.sbx_config.value()) : {},
       extra: (entities) => [
         patchRow(entities, before, after, { ...fields }),
@@ -168,6 +172,7 @@ async function tryChange(deps: ChangeDeps, key: SessionKey, wanted: Wanted): Pro
   });
   if (outcome.kind !== "committed") return null;
   await announce(deps, key, outcome.rows);
+  if (changed.includes("sbx_config")) await tellSandbox(deps, key);
   return toSession(outcome.result, columns);
 }
 

@@ -83,7 +83,7 @@ export async function createSession(
   const inherited = await inherit(deps, owner, input);
   const prompt = first.findLast(({ role }) => role === "user")?.text ?? "";
   const [repository, names] = await Promise.all([
-    checkRepository(deps, inherited.repo, inherited.target_branch),
+    checkRepository(deps, tenant_id, inherited.repo, inherited.target_branch),
     nameFor(deps, prompt, () => inherited.repo ?? "New session"),
   ]);
   const written = await writeSession(deps, {

@@ -9,7 +9,7 @@ import type { NewRow } from "../timeline/row.ts";
 import { createRow, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
 import { columnItems } from "./columns.ts";
 import { lineageChecks } from "./lineage.ts";
-import { holdPacks } from "./pack-hold.ts";
+import { holdForFork, holdPacks } from "./pack-hold.ts";
 import type { SessionRow } from "./session-row.ts";
 import { wordItems } from "./words.ts";
 
@@ -28,6 +28,8 @@ export interface Draft {
   limits: { storedSessions: number | null; promptsInFlight: number | null };
   /** The id may have been used before, by the same operation. */
   isRepeatable: boolean;
+  /** Of a fork: whose log it gets, and whose packs that one needs. */
+  fork: { source: string; owners: readonly string[] } | null;
   /** Of a delegated session: takes the call that it works on. */
   takeCall: ((entities: TransactionEntities) => TransactionItem) | null;
 }
@@ -49,8 +51,13 @@ function notRemoved(entities: TransactionEntities, { tenant_id, session_id }: Se
     .commit();
 }
 
+function holdsOf(entities: TransactionEntities, { row, seed, fork }: Draft): TransactionItem[] {
+  if (fork) return holdForFork(entities, row, fork.source, fork.owners);
+  return holdPacks(entities, row, seed?.pack_keys ?? []);
+}
+
 function actionsOf(entities: TransactionEntities, draft: Draft): Action[] {
-  const { row, messages, sbx_config, conversation, parent, seed, limits, takeCall } = draft;
+  const { row, messages, sbx_config, conversation, parent, limits, takeCall } = draft;
   const { tenant_id } = row;
   const as = (part: Part, items: TransactionItem[]) => items.map((item): Action => [part, item]);
   const prompts = conversation.phase === "none" ? null : limits.promptsInFlight;
@@ -62,7 +69,7 @@ function actionsOf(entities: TransactionEntities, draft: Draft): Action[] {
     ...as("stored", takeQuota(entities, tenant_id, "storedSessions", limits.storedSessions)),
     ...as("prompts", takeQuota(entities, tenant_id, "promptsInFlight", prompts)),
     ...as("parent", parent ? lineageChecks(entities, [parent]) : []),
-    ...as("other", holdPacks(entities, row, seed?.pack_keys ?? [])),
+    ...as("other", holdsOf(entities, draft)),
     ...as("other", columnItems(entities, row, "messages", messages, null)),
     ...as("other", columnItems(entities, row, "sbx_config", sbx_config, null)),
     ...as("other", countItems(entities, row, null, row.inbox_status)),

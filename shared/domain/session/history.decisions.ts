@@ -24,7 +24,9 @@ function toToolCall({ call, result }: AnsweredCall): Message["tool_calls"][numbe
   return { call_id, name, input, result: { seq, is_error, output, output_bytes, truncated, duration_ms } };
 }
 
-export function toMessageAnswer(message: MessageWithCalls): Message {
+/** `hidden`: what restores of the chat left out. */
+export function toMessageAnswer(message: MessageWithCalls, hidden: readonly [number, number][] = []): Message {
+  const isUndone = hidden.some(([after, before]) => message.seq > after && message.seq < before);
   const { message_id, seq, turn_id, user_id, role, content, calls, usage, interrupted, at } = message;
   return {
     id: message_id,
@@ -36,6 +38,7 @@ export function toMessageAnswer(message: MessageWithCalls): Message {
     tool_calls: calls.map(toToolCall),
     usage: usage ?? null,
     interrupted: interrupted ?? false,
+    ...(isUndone ? { undone: true } : {}),
     created_at: new Date(at).toISOString(),
   };
 }

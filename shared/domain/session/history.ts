@@ -1,11 +1,11 @@
 import { AppError } from "../../errors.ts";
 import type { Cursors } from "../../ports/cursors.ts";
 import type { Objects } from "../../ports/objects.ts";
-import type { Checkpoint } from "../../protocol/checkpoint.ts";
 import type { EventsPage, EventsQuery, Message, MessagesQuery, ToolOutput } from "../../protocol/conversation.ts";
 import type { PageQuery } from "../../protocol/page.ts";
 import type * as z from "zod";
-import { listCheckpoints } from "../checkpoint/checkpoint.ts";
+import { hiddenRanges, rewindsOf } from "../checkpoint/restore.decisions.ts";
+import { readConversation } from "../conversation/conversation.ts";
 import { readMessageAt, readMessagePage } from "../timeline/message-page.ts";
 import { toEvent, type SessionKey } from "../timeline/row.ts";
 import { readTimeline, type TimelineDeps } from "../timeline/timeline.ts";
@@ -41,6 +41,16 @@ const openCursor = (deps: HistoryDeps, key: SessionKey, scope: string, query: Pa
 const sealCursor = (deps: HistoryDeps, key: SessionKey, scope: string, cursor: string | null) =>
   cursor === null ? Promise.resolve(null) : deps.cursors.seal(cursor, key.tenant_id, `${scope}#${key.session_id}`);
 
+/**
+ * The same for messages, with what restores of the chat left out: the model does not see that, people still do. A session
+ * that there is has a conversation, so that this costs no read more.
+ */
+async function withHidden<T>(deps: HistoryDeps, key: SessionKey, reading: Promise<T>) {
+  const [found, conversation] = await Promise.all([reading, readConversation(deps.table, key)]);
+  if (!conversation) throw new AppError("not_found");
+  return { found, hidden: hiddenRanges(rewindsOf(conversation)) };
+}
+
 /** Messages with their calls and results. A page may hold fewer than were asked for: the end is where no cursor is. */
 export async function messageAnswers(
   deps: HistoryDeps,
@@ -51,8 +61,8 @@ export async function messageAnswers(
   const scope = `messages#${order}#${role}`;
   const cursor = await openCursor(deps, key, scope, query);
   const from = cursor === null ? null : Number(cursor);
-  const found = await ofSession(deps, key, readMessagePage(deps, key, { order, limit, role, from }));
-  const all = found.messages.map(toMessageAnswer);
+  const { found, hidden } = await withHidden(deps, key, readMessagePage(deps, key, { order, limit, role, from }));
+  const all = found.messages.map((message) => toMessageAnswer(message, hidden));
   const data = fitting(all, withoutOutputs);
   const next = data.length < all.length ? (data.at(-1)?.seq ?? null) : found.next;
   return { data, next_cursor: await sealCursor(deps, key, scope, next === null ? null : String(next)) };
@@ -60,9 +70,9 @@ export async function messageAnswers(
 
 /** One message by its `seq`, whole. Throws `not_found`. */
 export async function messageAnswer(deps: HistoryDeps, key: SessionKey, place: string): Promise<Message> {
-  const found = await ofSession(deps, key, readMessageAt(deps, key, seqOf(place)));
+  const { found, hidden } = await withHidden(deps, key, readMessageAt(deps, key, seqOf(place)));
   if (!found) throw new AppError("not_found");
-  const [message] = fitting([toMessageAnswer(found)], withoutOutputs);
+  const [message] = fitting([toMessageAnswer(found, hidden)], withoutOutputs);
   if (!message) throw new AppError("not_found");
   return message;
 }
@@ -102,26 +112,4 @@ export async function outputAnswer(
   const whole = stored && Buffer.from(stored).toString("utf8");
   const shown = whole !== null && answerBytes(JSON.stringify(whole)) <= maxAnswerBytes ? whole : null;
   return { call_id, output: shown, output_bytes, truncated: false, url, expires_in: outputUrlSeconds };
-}
-
-/** Checkpoints, newest first. */
-export async function checkpointAnswers(deps: HistoryDeps, key: SessionKey, query: PageOf): Promise<Page<Checkpoint>> {
-  const cursor = await openCursor(deps, key, "checkpoints", query);
-  const found = await ofSession(deps, key, listCheckpoints(deps.table, key, { limit: query.limit, cursor }));
-  const data = found.data.map((row) => {
-    const { number, seq, turn_id, commit, parent_commit, branch, message, stat, push_status } = row;
-    return {
-      number,
-      seq,
-      turn_id,
-      commit,
-      parent_commit,
-      branch,
-      message,
-      stat,
-      push_status,
-      created_at: new Date(row.at).toISOString(),
-    };
-  });
-  return { data, next_cursor: await sealCursor(deps, key, "checkpoints", found.cursor) };
 }

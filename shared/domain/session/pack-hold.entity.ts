@@ -11,6 +11,10 @@ export const packHoldEntity = createSchema({
     /** Below whose prefix the packs are. */
     owner_id: { type: "string", required: true, readOnly: true },
     holder_id: { type: "string", required: true, readOnly: true },
+    /** The holder's log names checkpoints of the owner: their manifests and blobs are needed as well. */
+    checkpoints: { type: "boolean" },
+    /** The owner's log is being copied: its rows are needed too, until this is gone. */
+    copying: { type: "boolean" },
   },
   indexes: {
     /** Who needs a session's packs? */

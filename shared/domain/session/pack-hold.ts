@@ -19,11 +19,49 @@ export function holdPacks(entities: TransactionEntities, key: SessionKey, packKe
   );
 }
 
-export async function isHeld(table: Table, { tenant_id, session_id }: SessionKey): Promise<boolean> {
+/** For the transaction that makes a fork of `source`: its log names checkpoints of the source, and of those it holds. */
+export function holdForFork(
+  entities: TransactionEntities,
+  key: SessionKey,
+  source: string,
+  owners: readonly string[],
+): TransactionItem[] {
+  const { tenant_id, session_id: holder_id } = key;
+  return [source, ...owners].map((owner_id) =>
+    entities.packHold
+      .create({ tenant_id, owner_id, holder_id, checkpoints: true, ...(owner_id === source ? { copying: true } : {}) })
+      .commit(),
+  );
+}
+
+/** For the transaction that opens a fork: the source's rows are not needed any more. */
+export function endCopying(entities: TransactionEntities, key: SessionKey, source: string): TransactionItem {
+  const { tenant_id, session_id: holder_id } = key;
+  return entities.packHold.patch({ tenant_id, owner_id: source, holder_id }).remove(["copying"]).commit();
+}
+
+export interface Holds {
+  /** Folders whose objects others need. */
+  folders: string[];
+  /** A fork still copies the log. */
+  copying: boolean;
+}
+
+/** What other sessions need of this one. */
+export async function holdsOn(table: Table, { tenant_id, session_id }: SessionKey): Promise<Holds> {
   const found = await rows(table)
     .entities.packHold.query.byOwner({ tenant_id, owner_id: session_id })
-    .go({ limit: 1, consistent: true });
-  return found.data.length > 0;
+    .go({ pages: "all", consistent: true });
+  const needsCheckpoints = found.data.some(({ checkpoints }) => checkpoints === true);
+  const folders = needsCheckpoints ? ["packs", "manifests", "blobs"] : ["packs"];
+  return {
+    folders: found.data.length > 0 ? folders : [],
+    copying: found.data.some(({ copying }) => copying === true),
+  };
+}
+
+export async function isHeld(table: Table, key: SessionKey): Promise<boolean> {
+  return (await holdsOn(table, key)).folders.length > 0;
 }
 
 /** Whose packs the session needs. */

@@ -9,8 +9,8 @@ import { objectKey } from "../timeline/timeline.ts";
 import type { ChangeDeps } from "./change.ts";
 import { releaseChildren } from "./children.ts";
 import { tellWatchers } from "./farewell.ts";
-import { heldBy, isHeld, releasePacks } from "./pack-hold.ts";
-import { deletedReason, jobLeaseMs, lateMs, removalShardOf } from "./removal.decisions.ts";
+import { heldBy, holdsOn, releasePacks } from "./pack-hold.ts";
+import { deletedReason, jobGraceMs, jobLeaseMs, lateMs, removalShardOf } from "./removal.decisions.ts";
 import { emptySession } from "./session-rows-removal.ts";
 import { titleWords } from "./words.ts";
 
@@ -88,10 +88,11 @@ async function removeContents(deps: RemovalDeps, removal: Removal): Promise<bool
   while (!(await releaseChildren(deps, key, childrenAtOnce)));
   await emptySession(deps.table, key);
   await removeSearchRows(deps, removal);
-  const held = await isHeld(deps.table, key);
-  await deps.objectRemoval.removeBelow(`${objectKey(key)}/`, held ? `${objectKey(key, "packs")}/` : null);
+  const { folders } = await holdsOn(deps.table, key);
+  const kept = folders.map((folder) => `${objectKey(key, folder)}/`);
+  await deps.objectRemoval.removeBelow(`${objectKey(key)}/`, kept);
   await letGo(deps, key);
-  return held;
+  return folders.length > 0;
 }
 
 /**
@@ -104,6 +105,11 @@ export async function removeSession(deps: RemovalDeps, { tenant_id, session_id }
   if (!removal) return;
   const leaseUntil = deps.clock.now() + jobLeaseMs;
   if (!(await schedule(deps, key, leaseUntil, removal.due_at))) return;
+  // A fork that was begun before still reads the log.
+  if ((await holdsOn(deps.table, key)).copying) {
+    await schedule(deps, key, deps.clock.now() + jobGraceMs, leaseUntil);
+    return;
+  }
   const held = await removeContents(deps, removal);
   const lastLookAt = removal.requested_at + lateMs;
   if (deps.clock.now() < lastLookAt) {

@@ -17,12 +17,13 @@ export interface Repository {
 /** Throws `repo_not_found`, `repo_unreachable`, `repo_not_allowed` or `validation_failed`. */
 export async function checkRepository(
   deps: RepositoryDeps,
+  tenantId: string,
   repo: string | null,
   wanted: string | null,
 ): Promise<Repository> {
   if (repo === null) return { repo, repo_url: null, target_branch: null, branches: [] };
   const repo_url = deps.gitHosts.resolve(repo);
-  const inspection = await deps.gitHosts.inspect(repo_url);
+  const inspection = await deps.gitHosts.inspect(repo_url, tenantId);
   if (inspection.kind === "missing") throw new AppError("repo_not_found");
   if (inspection.kind === "unreachable") throw new AppError("repo_unreachable", inspection.message);
   const { defaultBranch, branches } = inspection.facts;

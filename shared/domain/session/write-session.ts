@@ -42,6 +42,14 @@ export interface Delegated {
   takeCall(entities: TransactionEntities): TransactionItem;
 }
 
+/** What a session has whose log is another one's, up to a checkpoint. */
+export interface Forked {
+  conversation: Partial<Conversation>;
+  source: string;
+  /** Sessions whose packs that log needs, beside the source's. */
+  owners: readonly string[];
+}
+
 export interface Wanted {
   key: SessionKey;
   owner: Owner;
@@ -56,6 +64,7 @@ export interface Wanted {
   /** The id may have been used before, by the same operation. */
   isRepeatable: boolean;
   delegated?: Delegated;
+  forked?: Forked;
 }
 
 const maxTries = 8;
@@ -86,7 +95,7 @@ function sessionRow(wanted: Wanted, branch: string, isCounted: boolean, now: num
 }
 
 async function draftOf(deps: WriteDeps, wanted: Wanted, branch: string): Promise<Draft> {
-  const { key, owner, messages, sbx_config, first, inherited, delegated } = wanted;
+  const { key, owner, messages, sbx_config, first, inherited, delegated, forked } = wanted;
   const now = deps.clock.now();
   const [limits, budgets] = await Promise.all([
     readLimits(deps, key.tenant_id),
@@ -102,6 +111,7 @@ async function draftOf(deps: WriteDeps, wanted: Wanted, branch: string): Promise
     conversation: {
       ...begun.conversation,
       ...delegated?.conversation,
+      ...forked?.conversation,
       followers: [owner.user_id],
       ...(runs ? { budgets } : {}),
       ...(runs && limits.promptsInFlight !== null ? { counted: 1 } : {}),
@@ -112,6 +122,7 @@ async function draftOf(deps: WriteDeps, wanted: Wanted, branch: string): Promise
     seed,
     limits,
     isRepeatable: wanted.isRepeatable,
+    fork: forked ?? null,
     takeCall: delegated?.takeCall ?? null,
   };
 }

@@ -1,7 +1,13 @@
 import type { ContentBlock, MessageRole, Usage } from "../../protocol/content.ts";
 import { maxEventBytes } from "../../protocol/limits.ts";
 import type { TakenCheckpoint } from "../../protocol/sandbox-frame.ts";
-import type { DurableEvent, DurableEventType, durableEventData, PushStatus } from "../../protocol/server-event.ts";
+import type {
+  CheckpointCause,
+  DurableEvent,
+  DurableEventType,
+  durableEventData,
+  PushStatus,
+} from "../../protocol/server-event.ts";
 import type * as z from "zod";
 
 export interface SessionKey {
@@ -36,7 +42,11 @@ export type EventRow = {
 
 export interface CheckpointRow extends Omit<TakenCheckpoint, "pack_key" | "pack_bytes" | "pack_is_complete"> {
   kind: "checkpoint";
-  turn_id: string;
+  /** Absent where no turn made it. */
+  turn_id?: string | undefined;
+  cause?: CheckpointCause | undefined;
+  /** Of a restore: the number of the checkpoint whose files these are. */
+  restored_from?: number | undefined;
   number: number;
   pack_keys: string[];
   branch: string | null;
@@ -57,10 +67,14 @@ function eventOf(row: TimelineRow): Pick<DurableEvent, "type" | "data"> {
     return { type: "message.completed", data };
   }
   const { number, commit, parent_commit, branch, message, stat, push_status, push_error } = row;
-  return {
-    type: "checkpoint.created",
-    data: { number, commit, parent_commit, branch, message, stat, push_status, push_error },
+  const { cause, restored_from, secrets } = row;
+  const data = { number, commit, parent_commit, branch, message, stat, push_status, push_error };
+  const origin = {
+    ...(cause && cause !== "turn" ? { cause } : {}),
+    ...(restored_from === undefined ? {} : { restored_from }),
   };
+  const held = secrets && secrets.length > 0 ? { held: secrets } : {};
+  return { type: "checkpoint.created", data: { ...data, ...origin, ...held } };
 }
 
 /** The row as clients see it, on every transport. */

@@ -50,7 +50,8 @@ function toEventRow(stored: StoredEvent) {
 export function toCheckpointRow(stored: StoredCheckpoint): CheckpointRow & { seq: number; at: number } {
   const { seq, at, turn_id, number, commit, tree, message, files, insertions, deletions, pack_keys, manifest_key } =
     stored;
-  const { branch, parent_commit, push_error, push_status } = stored;
+  const { branch, parent_commit, push_error, push_status, cause, restored_from } = stored;
+  const { blobs_key, parent_manifest_key, secrets } = stored;
   return {
     kind: "checkpoint",
     seq,
@@ -67,6 +68,11 @@ export function toCheckpointRow(stored: StoredCheckpoint): CheckpointRow & { seq
     parent_commit: parent_commit ?? null,
     branch: branch ?? null,
     push_error: push_error ?? null,
+    cause: cause ?? (turn_id === undefined ? "manual" : "turn"),
+    restored_from,
+    blobs_key,
+    parent_manifest_key,
+    secrets,
   };
 }
 

@@ -62,7 +62,8 @@ export function waitingFor(
 ): ConversationChange {
   const { pending, persons } = calls;
   if (pending > persons) return { status: "tools", due_at: now + wakeUpGraceMs };
-  return { status: "waiting", due_at: conversation.person_due_at ?? now + wakeUpGraceMs };
+  // It may be for days: others may use the budget meanwhile.
+  return { status: "waiting", due_at: conversation.person_due_at ?? now + wakeUpGraceMs, reserved: null };
 }
 
 /** T4: results join the log; the last pending one gives the turn back to the model. */

@@ -1,4 +1,5 @@
 import type { ToolUseBlock } from "../../protocol/content.ts";
+import { setupLimitMs } from "../../protocol/sandbox-config.ts";
 import type { Container } from "../container/container.ts";
 import { lossOf } from "../container/container.decisions.ts";
 import type { ToolCall } from "./tool-call.ts";
@@ -7,6 +8,8 @@ const defaultTimeoutMs = 120_000;
 const maxTimeoutMs = 600_000;
 /** On top of the call's own time: the container may have to start first, and the result has to travel. */
 const startAllowanceMs = 200_000;
+/** The supervisor ends setup commands at their limit; for a while it may say so. */
+const setupGraceMs = 10_000;
 
 /** How long the sandbox lets the call run. */
 export function timeoutOf(call: ToolUseBlock): number {
@@ -17,6 +20,11 @@ export function timeoutOf(call: ToolUseBlock): number {
 
 export function deadlineOf(timeoutMs: number, now: number): number {
   return now + timeoutMs + startAllowanceMs;
+}
+
+/** For so long the call has waited, or waits, for the container's setup commands. */
+function setupTime({ setup_from, setup_until }: Container, now: number): number {
+  return setup_from === undefined ? 0 : Math.min((setup_until ?? now) - setup_from, setupLimitMs + setupGraceMs);
 }
 
 export type Fate =
@@ -37,7 +45,7 @@ export function fateOf(call: ToolCall, container: Container | null, checkpoint: 
     const reason = container.stop_reason ?? lossOf(container, now) ?? "lost";
     return { kind: "fail", output: `${restarted} (${reason})`, lost: true };
   }
-  if (call.deadline_at <= now)
+  if (call.deadline_at + setupTime(container, now) <= now)
     return { kind: "fail", output: "Timed out: the sandbox gave no result in time.", lost: false };
   return container.status === "ready" && container.connection_id ? { kind: "send" } : { kind: "wait" };
 }

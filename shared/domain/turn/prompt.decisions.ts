@@ -2,6 +2,7 @@ import { AppError } from "../../errors.ts";
 import type { Delivery } from "../../protocol/client-frame.ts";
 import type { ContentBlock } from "../../protocol/content.ts";
 import { maxQueuedPrompts } from "../../protocol/limits.ts";
+import { holdsTurns, startsLater } from "../checkpoint/operation.decisions.ts";
 import type { Conversation, Transition } from "../conversation/conversation.ts";
 import type { EventRow, MessageRow } from "../timeline/row.ts";
 import type { EndedCall } from "../tool-call/result.decisions.ts";
@@ -58,6 +59,17 @@ function enqueue(
   return { rows: [message, queueUpdated(queue)], change: { queue }, result };
 }
 
+/** No turn runs, but none may begin: its files are being set back. */
+function holdPrompt(
+  conversation: Conversation,
+  message: MessageRow,
+  queue: QueuedTurn[],
+  limit: number,
+): Transition<Accepted> {
+  const held = enqueue(conversation, message, queue, limit);
+  return { ...held, change: { ...held.change, ...startsLater(conversation) } };
+}
+
 /** T1: the prompt joins the log, and the turn that it starts, steers or waits for. Throws `queue_full`. */
 export function acceptPrompt(
   conversation: Conversation,
@@ -69,6 +81,8 @@ export function acceptPrompt(
   const message: MessageRow = { kind: "message", role: "user", ...prompt };
   const prompt_seq = conversation.head + 1;
   const entry = { turn_id: prompt.turn_id, user_id: prompt.user_id, prompt_seq };
+  if (phase === "none" && holdsTurns(conversation))
+    return holdPrompt(conversation, message, [...queue, entry], maxQueuedPrompts);
   if (phase === "none") return beginTurn(conversation, message, entry, false, now);
   const steers = delivery === "steer" && phase !== "checkpoint" && interrupt_at === undefined;
   if (!steers || !running) return enqueue(conversation, message, [...queue, entry], maxQueuedPrompts);
@@ -92,6 +106,8 @@ export function acceptUrgent(
 ): Transition<Accepted> | null {
   const message: MessageRow = { kind: "message", role: "user", ...prompt };
   const entry = { turn_id: prompt.turn_id, user_id: prompt.user_id, prompt_seq: conversation.head + 1 };
+  if (conversation.phase === "none" && holdsTurns(conversation))
+    return holdPrompt(conversation, message, [entry, ...conversation.queue], maxQueuedPrompts + 1);
   if (conversation.phase === "none") return beginTurn(conversation, message, entry, true, now);
   const ending = interruptTurn(conversation, target, open, now);
   if (!ending) return null;

@@ -133,7 +133,7 @@ function contextAfter({ context }: Conversation, fillsContext = false): Conversa
   return context ? { context: null } : {};
 }
 
-/** The step is over and paid: what was held for it is released, what it used counts for its turn. */
+/** The step is over and paid: what it used counts for its turn. What was held for it stays for the turn's next one. */
 export function settled(
   conversation: Conversation,
   claim: Claim,
@@ -147,7 +147,6 @@ export function settled(
     waiting_since: 0,
     ...(conversation.setbacks ? { setbacks: null } : {}),
     attempts: 0,
-    reserved: null,
     ...contextAfter(conversation, fillsContext),
     turn_tokens: (conversation.turn_tokens ?? 0) + step_tokens,
     turn_cost_micro_usd: (conversation.turn_cost_micro_usd ?? 0) + (cost ?? 0),

@@ -7,6 +7,7 @@ import { dueShards } from "../conversation/conversation.ts";
 import { sweepOutbound } from "../outbox/sweep-outbound.ts";
 import type { OutboundDeps } from "../outbox/wake.ts";
 import { sweepRemovals } from "../session/sweep-removals.ts";
+import { sendFork } from "../fork/send-fork.ts";
 import { wake } from "./turn.ts";
 
 export interface SweepDeps extends OutboundDeps {
@@ -25,7 +26,10 @@ async function sweepShard(deps: SweepDeps, shard: string, now: number): Promise<
     .entities.conversation.query.dueForWakeUp({ due_shard: shard })
     .lte({ due_at: now })
     .go({ limit: maxPerShard, pages: "all" });
-  for (const { tenant_id, session_id } of found.data) await wake(deps, { tenant_id, session_id });
+  for (const { tenant_id, session_id, copying } of found.data) {
+    if (copying) await sendFork(deps, { tenant_id, session_id });
+    else await wake(deps, { tenant_id, session_id });
+  }
   return found.data.length;
 }
 

@@ -2,6 +2,7 @@ import { toolUses, type ToolUseBlock } from "../../protocol/content.ts";
 import type { ModelMessage } from "../../ports/model.ts";
 import { interruptedNote } from "../../protocol/conversation.ts";
 import { maxToolCallsPerStep } from "../../protocol/limits.ts";
+import { editNote } from "../file/edit-note.ts";
 import type { MessageRow, TimelineRow } from "../timeline/row.ts";
 import { tooManyCalls } from "../tool-call/route.decisions.ts";
 import {
@@ -9,6 +10,7 @@ import {
   type DanglingCall,
   lostOutput,
   type Reader,
+  restoreNote,
   resultBlock,
   shownOutput,
   summaryBlocks,
@@ -127,11 +129,19 @@ export class Assembly {
   #takeEvent(row: Extract<TimelineRow, { kind: "event" }>): void {
     if (row.type === "tool.completed") this.#takeResult(row);
     if (row.type === "turn.started") this.#beginTurn(row.turn_id);
+    if (row.type === "files.edited") this.#say(row.seq, null, [editNote(row.data)]);
+    if (row.type === "checkpoint.restored") this.#takeRestore(row);
     if (row.type !== "turn.ended") return;
     if (row.data.reason === "interrupted") this.#say(row.seq, null, [stopped]);
     if (row.data.reason !== "refused" || row.turn_id === undefined) return;
     if (this.#refused.has(row.turn_id)) this.#say(row.seq, null, [refusedTurn]);
     else this.#isStale = true;
+  }
+
+  /** Where files and chat went back together there is nothing to tell. */
+  #takeRestore({ seq, data }: Extract<TimelineRow, { type: "checkpoint.restored" }>): void {
+    const note = restoreNote(data);
+    if (note) this.#say(seq, null, [note]);
   }
 
   #say(seq: number, turn_id: string | null, blocks: readonly object[]): void {

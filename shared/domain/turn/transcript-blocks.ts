@@ -15,6 +15,7 @@ export interface Reader {
 export const lostOutput = "The result of this call was lost.";
 
 type Completed = Extract<EventRow, { type: "tool.completed" }>["data"];
+type RestoredData = Extract<EventRow, { type: "checkpoint.restored" }>["data"];
 
 const isThinking = ({ type }: ContentBlock) => type === "thinking" || type === "redacted_thinking";
 /** The API may answer with empty text, and refuses to take it back. */
@@ -51,6 +52,20 @@ export function shownOutput(result: Completed, seq: number): string {
 export function summaryBlocks(row: MessageRow): ContentBlock[] {
   const text = row.content.map((block) => (block.type === "text" ? block.text : "")).join("\n");
   return [{ type: "text", text: `${summaryNote}\n\n${text}` }];
+}
+
+const noteOf = {
+  files: (number: number) =>
+    `[The user set the files of the workspace back to checkpoint ${number}; the conversation was kept. What you changed after ` +
+    "it is undone: look at files before you build on them. Processes and ignored files are as they were.]",
+  chat: (number: number) =>
+    `[The user took the conversation back to checkpoint ${number}; the files were kept, with changes of later turns that you do ` +
+    "not see here. Look at files before you change them.]",
+};
+
+/** What the model is told of a restore; null where all that it sees went back together. */
+export function restoreNote({ number, what }: RestoredData): ContentBlock | null {
+  return what === "both" ? null : { type: "text", text: noteOf[what](number) };
 }
 
 export interface DanglingCall {

@@ -3,11 +3,13 @@ import type { MessageRow, TimelineRow } from "../timeline/row.ts";
 import { Assembly, type Known } from "./transcript-assembly.ts";
 import type { DanglingCall, Reader } from "./transcript-blocks.ts";
 import { problemsOf } from "./transcript-check.ts";
+import { isRewind, visibleRows } from "./visible-rows.decisions.ts";
 
 /** The log can not be sent, and nothing can be added to it that would mend it. */
 export class InvalidTranscript extends Error {}
 
-function knownOf(rows: TimelineRow[]): Known {
+/** `rows`: what is shown; `log`: all there is, since a result that was repaired later may stand outside of that. */
+function knownOf(rows: readonly TimelineRow[], log: readonly TimelineRow[]): Known {
   const messages = rows.filter((row) => row.kind === "message");
   const events = rows.filter((row) => row.kind === "event");
   const ended = events.filter((row) => row.type === "turn.ended" && row.data.reason === "refused");
@@ -15,7 +17,7 @@ function knownOf(rows: TimelineRow[]): Known {
   const isSummary = (row: MessageRow) => row.covers_seq !== undefined && !refused.has(row.turn_id);
   return {
     summary: messages.findLast(isSummary) ?? null,
-    results: events.filter((row) => row.type === "tool.completed"),
+    results: log.filter((row) => row.kind === "event").filter((row) => row.type === "tool.completed"),
     refused,
   };
 }
@@ -56,15 +58,17 @@ export class Transcript {
   }
 
   /** Rows that were taken before are left out. */
-  add(rows: TimelineRow[]): void {
+  add(rows: readonly TimelineRow[]): void {
+    let rewound = false;
     for (const row of rows) {
       if (row.seq <= this.#head) continue;
       this.#head = row.seq;
       if (row.kind === "checkpoint") continue;
       this.#rows.push(row);
+      rewound ||= isRewind(row);
       this.#assembly.take(row);
     }
-    if (this.#assembly.isStale) this.#assembleAnew();
+    if (rewound || this.#assembly.isStale) this.#assembleAnew();
   }
 
   /** Calls that have no result on the log. */
@@ -91,9 +95,10 @@ export class Transcript {
   }
 
   #assembleAnew(): void {
-    this.#assembly = new Assembly(this.#reader, knownOf(this.#rows));
+    const shown = visibleRows(this.#rows);
+    this.#assembly = new Assembly(this.#reader, knownOf(shown, this.#rows));
     this.#checked = 0;
-    for (const row of this.#rows) this.#assembly.take(row);
+    for (const row of shown) this.#assembly.take(row);
   }
 }
 

@@ -154,7 +154,7 @@ export const damages: Damage[] = [
   }),
   d("I7", "nobody publishes the rest", finished, unset("publish_due_at")),
 
-  d("I9", "a budget is held while nothing runs", "mid-tools", (rows) => {
+  d("I9", "a budget is held while nothing runs", finished, (rows) => {
     rows.conversation.reserved = { tenant: true, cost_micro_usd: 1, tokens: 1 };
   }),
   d("I9", "a turn counts what was not billed", "mid-tools", set({ turn_tokens: 5 })),
@@ -179,5 +179,25 @@ export const damages: Damage[] = [
       row.parent_commit = "9".repeat(40);
       row.pack_keys = ["older", ...row.pack_keys];
     }
+  }),
+
+  d("I13", "a restore has other files than what it restored", finished, (rows) => {
+    for (const row of rows.log) {
+      if (row.kind === "checkpoint" && row.number === 2)
+        Object.assign(row, { cause: "restore", restored_from: 1, tree: "8".repeat(40) });
+    }
+  }),
+  d("I13", "the chat went back into the middle of a turn", finished, (rows) => {
+    const { seq: visible_to } = event(rows, "turn.started");
+    const { checkpoint } = rows.conversation;
+    const data = { number: 1, what: "chat" as const, checkpoint, visible_to, user_id: "usr" };
+    rows.log.push({ kind: "event", type: "checkpoint.restored", seq: rows.log.length + 1, at: 0, data });
+    rows.conversation.head = rows.log.length;
+  }),
+  d("I13", "it was restored while a turn ran", finished, (rows) => {
+    const data = { number: 1, what: "files" as const, checkpoint: 1, visible_to: null, user_id: "usr" };
+    again(rows, { kind: "event", type: "checkpoint.restored", seq: 0, at: 0, data }, event(rows, "turn.started"));
+    // What else names a place on the log moves with it.
+    for (const row of rows.log) if (row.kind === "checkpoint") rows.conversation.checkpoint_seq = row.seq;
   }),
 ];

@@ -6,6 +6,7 @@ import { linesMatching, sourcesIn } from "../../architecture/support/sources.ts"
 const internal = [
   "checkpoint-manifest",
   "delegate",
+  "door",
   "frame-results",
   "job",
   "json-text",

@@ -1,4 +1,4 @@
-import { ecsSandboxProvider } from "../../../shared/adapters/sandbox-ecs.ts";
+import { ecsInventory, ecsSandboxProvider } from "../../../shared/adapters/sandbox-ecs.ts";
 import type { TaskState } from "../../../shared/ports/sandbox-provider.ts";
 import { sandboxProviderContract, type SandboxProviderSubject } from "../../support/contracts/sandbox-provider.ts";
 import { startTestEcs } from "../../support/test-ecs.ts";
@@ -8,9 +8,26 @@ const stateOf = (status: string): TaskState => {
   return status === "STOPPED" || status === "DEPROVISIONING" ? "stopped" : "starting";
 };
 
+/** In ECS's words. */
+const refusals = {
+  capacity: "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+  throttled: "Rate exceeded",
+  invalid: "Invalid setting for container 'supervisor'",
+};
+
 async function subject(): Promise<SandboxProviderSubject> {
-  let noCapacity: string | null = null;
-  const ecs = await startTestEcs({ capacity: () => noCapacity });
+  let refusal: string | null = null;
+  let isLost = false;
+  const ecs = await startTestEcs({ capacity: () => refusal });
+  ecs.client.middlewareStack.add(
+    (next) => async (args) => {
+      const answer = await next(args);
+      if (!isLost) return answer;
+      isLost = false;
+      throw new Error("socket hang up");
+    },
+    { step: "deserialize", name: "loseAnswer" },
+  );
   const provider = ecsSandboxProvider({
     client: ecs.client,
     cluster: "Main",
@@ -20,6 +37,7 @@ async function subject(): Promise<SandboxProviderSubject> {
   });
   return {
     provider,
+    inventory: ecsInventory({ client: ecs.client, cluster: "Main" }),
     untilState: async (taskId, state) => {
       await ecs.untilStatus(taskId, state === "running" ? "RUNNING" : "STOPPED");
       if (state === "running")
@@ -31,10 +49,11 @@ async function subject(): Promise<SandboxProviderSubject> {
     crash: async (taskId) => {
       await ecs.shell(taskId, "supervisor", "kill -9 $PPID").catch(() => undefined);
     },
-    setCapacity: (available) => {
-      noCapacity = available
-        ? null
-        : "Capacity is unavailable at this time. Please try again later or in a different availability zone";
+    refuse: (how) => {
+      refusal = how && refusals[how];
+    },
+    loseNextAnswer: () => {
+      isLost = true;
     },
     environmentOf: async (taskId) => {
       const { output } = await ecs.shell(taskId, "supervisor", "env -0 | tr '\\0' '\\n'");

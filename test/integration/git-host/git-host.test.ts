@@ -203,7 +203,16 @@ describe("importing", () => {
 describe("the platform's view", () => {
   const hosts = () =>
     httpGitHosts({
-      hosts: [{ name: "local", origin: host.url, allowPrivate: true, push: "signed", defaultOwner: "demo" }],
+      hosts: [
+        {
+          name: "local",
+          origin: host.url,
+          allowPrivate: true,
+          push: "signed",
+          defaultOwner: "demo",
+          sharedOwners: ["demo"],
+        },
+      ],
       secret: async () => "git-secret",
       clock: { now: () => nowMs },
     });

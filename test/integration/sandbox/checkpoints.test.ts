@@ -165,7 +165,11 @@ test("a failed push leaves the checkpoint pending and is tried again by itself",
   await platform.runTool("write", { file_path: "one", content: "1\n" });
   const taken = await platform.takeCheckpoint(pushTo("refused"));
   expect(taken.checkpoint).not.toBeNull();
-  expect(taken.push).toEqual({ status: "pending", branch: null, error: "the git host answered 403" });
+  expect(taken.push).toEqual({
+    status: "pending",
+    branch: null,
+    error: "credential_refused: the git host answered 403",
+  });
   host.refuseWith = null;
   const pushed = await platform.next("sandbox.checkpoint_pushed");
   expect(pushed).toMatchObject({ commit: taken.checkpoint?.commit, branch: "ai/work" });
@@ -249,15 +253,15 @@ test("a new container restores base and packs, and goes on from there", async ()
   expect(taken).toMatchObject({
     error: null,
     push: { status: "pushed", branch: "ai/work" },
-    checkpoint: { parent_commit: commits[2], pack_is_complete: true },
+    checkpoint: { parent_commit: commits[2], pack_is_complete: false, pack_replaces: [] },
   });
   expect(git(bare, "rev-list", "--count", `${base}..ai/work`)).toBe("4");
 
-  // The complete pack alone, on top of the base, is enough.
-  const pack = platform.objects.get(taken.checkpoint?.pack_key ?? "");
+  // The packs, on top of the base, are enough.
   const other = join(task.folder, "other.git");
   git(task.folder, "clone", "-q", "--bare", "--single-branch", "--branch", "main", bare, other);
-  execFileSync("git", ["index-pack", "--stdin"], { cwd: other, ...(pack ? { input: pack } : {}) });
+  for (const key of [...keys, taken.checkpoint?.pack_key ?? ""])
+    execFileSync("git", ["index-pack", "--stdin"], { cwd: other, input: platform.objects.get(key) ?? "" });
   expect(git(other, "rev-list", "--count", `${base}..${taken.checkpoint?.commit}`)).toBe("4");
   expect(git(other, "fsck", "--full", "--strict")).not.toMatch(/error|missing/);
 }, 40_000);

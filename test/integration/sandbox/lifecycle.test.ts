@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { FakePlatform } from "./support/fake-platform.ts";
+import { emptySource, FakePlatform } from "./support/fake-platform.ts";
 import { SandboxTask } from "./support/sandbox-task.ts";
 
 // Each test starts real processes, which a busy machine takes its time for.
@@ -104,6 +104,97 @@ test("what changed after the last turn is in a checkpoint before the container g
   });
   const types = platform.frames.map(({ type }) => type);
   expect(types.lastIndexOf("sandbox.checkpoint_taken")).toBeLessThan(types.indexOf("sandbox.stopping"));
+});
+
+test("a last checkpoint that can not be stored is tried again until it is", async () => {
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+  writeFileSync(join(task.workspace, "late.txt"), "of nobody's turn");
+  await platform.takeCheckpoint(null);
+  writeFileSync(join(task.workspace, "later.txt"), "after the last turn");
+  // An upload is tried three times by itself: it takes a second checkpoint to get over this.
+  platform.refusePuts = 7;
+  task.supervisor?.kill("SIGTERM");
+  expect((await platform.next("sandbox.stopping")).reason).toBe("SIGTERM");
+  const taken = platform.framesOf("sandbox.checkpoint_taken");
+  expect(taken.at(-1)).toMatchObject({ cause: "stop", error: null, checkpoint: { stat: { files: 1 } } });
+  expect(await task.ended()).toBe(0);
+  expect(task.log).toContain("no last checkpoint");
+});
+
+test("idle, it stays for as long as its work can not be stored", async () => {
+  platform.idleStopSeconds = 1;
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+  await platform.takeCheckpoint(null);
+  platform.refusePuts = Number.POSITIVE_INFINITY;
+  writeFileSync(join(task.workspace, "later.txt"), "after the last turn");
+  await platform
+    .until(() => (task.log.includes("no last checkpoint") ? true : undefined), "a try", 20_000)
+    .catch(() => undefined);
+  expect(task.log).toContain("no last checkpoint");
+  expect(platform.framesOf("sandbox.stopping")).toEqual([]);
+  platform.refusePuts = 0;
+  expect((await platform.next("sandbox.stopping", undefined, 30_000)).reason).toBe("idle");
+  expect(platform.framesOf("sandbox.checkpoint_taken").at(-1)).toMatchObject({ checkpoint: { stat: { files: 1 } } });
+});
+
+test("a checkpoint that is another tree than its row says is never worked on", async () => {
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+  writeFileSync(join(task.workspace, "a.txt"), "as it was");
+  const { checkpoint } = await platform.takeCheckpoint(null);
+  if (!checkpoint) throw new Error("no checkpoint");
+  await task.stop();
+  const source = { ...emptySource, commit: checkpoint.commit, pack_urls: [platform.urlOf(checkpoint.pack_key)] };
+  for (const [tree, fits] of [
+    [checkpoint.tree, true],
+    ["f".repeat(40), false],
+  ] as const) {
+    platform.frames.length = 0;
+    platform.source = { ...source, tree };
+    task = new SandboxTask();
+    await task.start(platform);
+    if (fits) {
+      expect(await platform.next("sandbox.ready")).toMatchObject({ restored_commit: checkpoint.commit });
+      const git = (...args: string[]) =>
+        execFileSync("git", args, {
+          cwd: task.workspace,
+          env: { ...process.env, GIT_DIR: join(task.folder, "judge") },
+          encoding: "utf8",
+        });
+      git("init", "--quiet");
+      git("--work-tree=.", "add", "-A");
+      expect(git("write-tree").trim()).toBe(tree);
+    } else {
+      expect((await platform.next("sandbox.failed")).message).toContain(`is tree ${tree}`);
+      expect(platform.framesOf("sandbox.ready")).toEqual([]);
+      expect(await task.ended()).toBe(1);
+    }
+    await task.stop();
+  }
+});
+
+test("one that waits becomes the session that it is told, once, and proves it like one that was launched for it", async () => {
+  task.startToolbox();
+  await task.startSupervisor(platform, { TENANT_ID: "ten_00000000000000000000000000", SESSION_ID: "pool-1" });
+  await platform.next("sandbox.hello");
+  expect(platform.redeemed).toMatchObject({ session_id: "pool-1", boot_secret: "boot-secret" });
+  expect(platform.framesOf("sandbox.ready")).toEqual([]);
+  const adopt = { type: "adopt", tenant_id: "t", session_id: "s", epoch: 3, boot_secret: "of the session" };
+  platform.send(adopt);
+  platform.send({ ...adopt, session_id: "another" });
+  await platform.next("sandbox.ready");
+  expect(platform.redeemed).toEqual({ tenant_id: "t", session_id: "s", epoch: 3, boot_secret: "of the session" });
+  platform.send({ ...adopt, session_id: "another" });
+  expect((await platform.runTool("bash", { command: "env; cat /proc/self/environ" })).output).not.toContain(
+    "of the session",
+  );
+  expect(platform.redeemed).toMatchObject({ session_id: "s" });
+  expect(platform.framesOf("sandbox.hello")).toHaveLength(2);
+  expect(task.log).not.toContain("of the session");
+  task.supervisor?.kill("SIGTERM");
+  expect((await platform.next("sandbox.stopping")).reason).toBe("SIGTERM");
 });
 
 test("files that a process changes are told apart from the assistant's", async () => {

@@ -31,7 +31,7 @@ function removalDeps(table: Table = sessions.deps.table): RemovalDeps {
   const objectRemoval: RemovalDeps["objectRemoval"] = {
     async removeBelow(prefix, except) {
       for (const key of stored().keys())
-        if (key.startsWith(prefix) && !(except !== null && key.startsWith(except))) stored().delete(key);
+        if (key.startsWith(prefix) && !except.some((kept) => key.startsWith(kept))) stored().delete(key);
     },
   };
   return { table, clock, ids, log, objects, sockets, outbound, objectRemoval, provider: sandbox.provider };

@@ -124,8 +124,11 @@ test("the child starts from its parent's latest checkpoint, and keeps its packs"
 test("a person decides whether a task is given away", async () => {
   const config = { approvals: { rules: [{ tool: "delegate", policy: "ask" }] } };
   const sbx_config = new JsonText(JSON.stringify(config));
-  await patchSession({ ...engine.deps, networkPolicies: ["open"] }, key, { sbx_config: config } as never, (name) =>
-    name === "sbx_config" ? sbx_config : null,
+  await patchSession(
+    { ...engine.deps, offer: { networkPolicies: ["open"] } },
+    key,
+    { sbx_config: config } as never,
+    (name) => (name === "sbx_config" ? sbx_config : null),
   );
   expect(await askAndRun("Be quick")).toEqual([]);
   const asked = (await engine.log(key)).flatMap((row) =>

@@ -1,7 +1,8 @@
 import { rows } from "../../../shared/data/service.ts";
 import { listCheckpoints } from "../../../shared/domain/checkpoint/checkpoint.ts";
 import { latestContainer } from "../../../shared/domain/container/container.ts";
-import { greet, requireLive } from "../../../shared/domain/container/link.ts";
+import { greet, markAlive, requireLive } from "../../../shared/domain/container/link.ts";
+import { lookAtSession } from "../../../shared/agent/look.ts";
 import { recordPush } from "../../../shared/domain/checkpoint/report.ts";
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
 import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
@@ -178,7 +179,9 @@ test("a checkpoint that never comes does not keep the turn", async () => {
   await receiveResult(engine.deps, link, resultOf(call));
   await engine.work();
   engine.clock.advance(11_000);
-  await engine.work({ delayed: true });
+  // A sandbox that is only late lives: one that said nothing for so long would be lost.
+  await markAlive(engine.deps, link);
+  await lookAtSession(engine.deps, { ...link.key, hops: 0 });
   expect((await engine.log(key)).at(-1)).toMatchObject({
     data: { reason: "completed", checkpoint: null, checkpoint_pending: true },
   });
@@ -225,6 +228,24 @@ test("a link that was replaced while the model spoke: the calls reach the new on
   await receiveResult(engine.deps, link, resultOf(call));
   await engine.work();
   expect(sentTo({ ...link, connectionId: "link-again" }, "tool.run").map(({ call_id }) => call_id)).toEqual(["t2"]);
+});
+
+test("a push that is told before its checkpoint waits for it", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
+  const key = await engine.session();
+  const { turn_id } = await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  const [call] = sentTo(link, "tool.run");
+  if (!call) throw new Error("no call");
+  await receiveResult(engine.deps, link, resultOf(call));
+  await engine.work();
+  const pushed = { commit: "a".repeat(40), branch: "work" };
+  await expect(recordPush(engine.deps, link, pushed)).rejects.toMatchObject({ code: "busy" });
+  await report(link, turn_id, pushed.commit, "pending");
+  await recordPush(engine.deps, link, pushed);
+  const { data } = await listCheckpoints(engine.deps.table, key, { limit: 10, cursor: null });
+  expect(data.map(({ push_status }) => push_status)).toEqual(["pushed"]);
 });
 
 test("a push that went through late is marked, whichever checkpoint it was", async () => {

@@ -64,8 +64,8 @@ describe("the command line of a container", () => {
       true,
       true,
     );
-    expect(program).toBe("sh");
-    expect(argv.slice(2, 7)).toEqual(["sh", "2", "/a/cgroup.procs", "/b/cgroup.procs", "bwrap"]);
+    expect(program).toBe("bash");
+    expect(argv.slice(2, 7)).toEqual(["bash", "2", "/a/cgroup.procs", "/b/cgroup.procs", "bwrap"]);
   });
 });
 

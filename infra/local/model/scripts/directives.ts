@@ -83,6 +83,11 @@ const plays: Readonly<Record<string, Play>> = {
     return oneCommand(view, `sleep ${seconds} && echo slept ${seconds}`, (seconds + 60) * 1000);
   },
   bash: (argument, view) => oneCommand(view, argument),
+  /** Asks the person, and goes on with whatever the answer is. */
+  ask: (argument, view) =>
+    view.steps.length > 0
+      ? { content: [say(closing("the person was asked"))] }
+      : { content: [call("ask_user", { question: argument || "Which one?", options: ["this one", "that one"] })] },
   "big-output": (argument, view) => oneCommand(view, `seq 1 ${numberIn(argument, 200_000)}`),
   say: (argument) => ({ content: [say(argument === "" ? closing("nothing to say") : argument)] }),
   /** Text for so many seconds, to be interrupted. */

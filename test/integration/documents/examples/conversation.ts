@@ -2,6 +2,7 @@ import { rows } from "../../../../shared/data/service.ts";
 import { parkTurn } from "../../../support/parked.ts";
 import { seededTurn, seedLog } from "../../../support/seed.ts";
 import type { Ask, Examples, World } from "../world.ts";
+import { copyingSession } from "./forks.ts";
 import { noMore, session } from "./sessions.ts";
 
 /** A session with one turn in its log: a prompt, an answer, and a tool call with its result. */
@@ -64,6 +65,10 @@ export const conversationExamples: Examples = {
     ask: async (world) => ({ path: `/sessions/${await session(world)}/messages`, body: { content: "Build a clock" } }),
     fails: {
       queue_full: full,
+      session_copying: async (world) => ({
+        path: `/sessions/${await copyingSession(world)}/messages`,
+        body: { content: "Build a clock" },
+      }),
       quota_exceeded: async (world) => ({
         path: `/sessions/${await session(world)}/messages`,
         body: { content: "Build a clock" },
@@ -76,7 +81,6 @@ export const conversationExamples: Examples = {
     status: 200,
     ask: (world) => at(world, "tool.completed", (id, seq) => `/sessions/${id}/events/${seq}/output`),
   },
-  listCheckpoints: { status: 200, ask: async (world) => ({ path: `/sessions/${await session(world)}/checkpoints` }) },
   interruptTurn: {
     status: 202,
     ask: async (world) => ({ path: `${(await waiting(world)).path}/interrupt`, body: {} }),

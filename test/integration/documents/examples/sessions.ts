@@ -2,6 +2,7 @@ import { plansOf } from "../../../../shared/config/plans.ts";
 import type { HttpDeps } from "../../../../functions/http/deps.ts";
 import type { Inspection } from "../../../../shared/ports/git-hosts.ts";
 import { AppError } from "../../../../shared/errors.ts";
+import { runningSandbox } from "../../../support/running-sandbox.ts";
 import type { Ask, Examples, World } from "../world.ts";
 
 export async function session(world: World, body: Record<string, unknown> = {}): Promise<string> {
@@ -19,6 +20,9 @@ function repository(inspection: Inspection | null): Ask {
   };
   const gitHosts: HttpDeps["gitHosts"] = {
     resolve,
+    known: () => null,
+    mintRead: async () => null,
+    mintPush: async () => null,
     inspect: async () => inspection ?? { kind: "missing" },
   };
   return { path: "/sessions", body: { repo: "acme/clock" }, changed: { gitHosts } };
@@ -29,6 +33,14 @@ const ofRepository = (path: string): Ask => ({ path, query: "repo=acme", changed
 
 const plans = plansOf({ DEFAULT_PLAN: "unlimited" });
 /** Nothing of this may be had any more. */
+/** A sandbox runs, and does not answer. */
+async function withDeafSandbox(world: World): Promise<Ask> {
+  const session_id = await session(world);
+  await runningSandbox(world.platform.deps, { tenant_id: world.owner.tenant.id, session_id });
+  const ask = () => Promise.reject(new AppError("sandbox_unavailable"));
+  return { path: `/sessions/${session_id}/preview`, changed: { door: { ask } } };
+}
+
 export const noMore = (name: "storedSessions" | "promptsInFlight") => ({
   plans: { ...plans, limitsOf: () => ({ ...plans.limitsOf("unlimited"), [name]: 0 }) },
 });
@@ -70,10 +82,22 @@ export const sessionExamples: Examples = {
       path: `/sessions/${await session(world)}`,
       body: { inbox_status: "completed", messages: { any: ["thing"] }, sbx_config: { unknown_key: 1 } },
     }),
+    fails: {
+      not_offered: async (world) => ({
+        path: `/sessions/${await session(world)}`,
+        body: { inbox_status: "active", sbx_config: { image: "unheard-of" } },
+      }),
+    },
   },
   patchSession: {
     status: 200,
     ask: async (world) => ({ path: `/sessions/${await session(world)}`, body: { title: "A clock" } }),
+    fails: {
+      not_offered: async (world) => ({
+        path: `/sessions/${await session(world)}`,
+        body: { sbx_config: { network: { policy: "none" } } },
+      }),
+    },
   },
   deleteSession: { status: 204, ask: async (world) => ({ path: `/sessions/${await session(world)}` }) },
   listInbox: {
@@ -110,6 +134,11 @@ export const sessionExamples: Examples = {
     status: 200,
     ask: async (world) => ({ path: `/sessions/${await session(world)}/usage` }),
     as: { [csv]: async (world) => ({ path: `/sessions/${await session(world)}/usage`, query: "format=csv" }) },
+  },
+  listPreviews: {
+    status: 200,
+    ask: async (world) => ({ path: `/sessions/${await session(world)}/preview` }),
+    fails: { sandbox_unavailable: withDeafSandbox },
   },
   openPreview: {
     status: 201,

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import WebSocket, { WebSocketServer } from "ws";
+import type { SandboxConfiguration } from "../../../../shared/protocol/sandbox-config.ts";
 import {
   SandboxFrame,
   type SandboxFrameType,
@@ -27,8 +28,11 @@ export class FakePlatform {
   readonly happened: string[] = [];
   readonly authorizations: string[] = [];
   source = emptySource;
+  /** Null: as a platform that has none. */
+  configuration: SandboxConfiguration | null = null;
   idleStopSeconds = 3600;
   previewKey = "preview-key";
+  controlKey = "control-key";
   tokenLifeSeconds = 900;
   /** Null: admit. */
   refuseWith: number | null = null;
@@ -172,13 +176,16 @@ export class FakePlatform {
       epoch: 1,
       source: this.source,
       preview_key: this.previewKey,
+      control_key: this.controlKey,
       idle_stop_seconds: this.idleStopSeconds,
+      ...(this.configuration ? { configurable: true } : {}),
     };
   }
 
   #resultOf(frame: SandboxFrame): Record<string, unknown> {
     if (frame.type === "sandbox.renew_token")
       return { token: `renewed-${this.authorizations.length}`, expires_in: this.tokenLifeSeconds };
+    if (frame.type === "sandbox.read_configuration") return { ...this.configuration };
     if (frame.type !== "sandbox.upload_request") return {};
     const key = `${frame.purpose}-${frame.sha256}`;
     return {

@@ -58,7 +58,7 @@ export class SandboxTask {
     this.toolbox = this.#run("toolbox", { SECRET_OF_THE_IMAGE: "not for people" });
   }
 
-  async startSupervisor(platform: FakePlatform): Promise<void> {
+  async startSupervisor(platform: FakePlatform, variables: Record<string, string> = {}): Promise<void> {
     this.previewPort = await freePort();
     this.supervisor = this.#run("supervisor", {
       PLATFORM_URL: platform.url,
@@ -70,6 +70,7 @@ export class SandboxTask {
       EPOCH: "1",
       BOOT_SECRET: "boot-secret",
       ECS_CONTAINER_METADATA_URI_V4: `${platform.url}/metadata`,
+      ...variables,
     });
   }
 

@@ -1,0 +1,229 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { controlKeyHeader, doorPath } from "../../../shared/protocol/door.ts";
+import { mergeTarget, type MergeBody, type MergeResult } from "../../../shared/protocol/merge.ts";
+import { FakePlatform, emptySource } from "./support/fake-platform.ts";
+import { GitHost, git } from "./support/git-host.ts";
+import { SandboxTask } from "./support/sandbox-task.ts";
+
+// Each test starts real processes, which a busy machine takes its time for.
+jest.setTimeout(60_000);
+
+const host = new GitHost();
+let platform: FakePlatform;
+let task: SandboxTask;
+let ids = 0;
+
+beforeAll(() => host.start());
+afterAll(() => host.stop());
+beforeEach(async () => {
+  platform = new FakePlatform();
+  await platform.start();
+  task = new SandboxTask();
+});
+afterEach(async () => {
+  await task.stop();
+  platform.stop();
+});
+
+const person = { name: "Ada", email: "ada@example.com" };
+const credential = { username: "robot", password: "one-push" };
+
+async function merge(name: string, more: Partial<MergeBody> = {}): Promise<MergeResult | { code: string }> {
+  const body: MergeBody = {
+    id: `chk_merge${(ids += 1)}`,
+    url: host.url(name),
+    target_branch: "main",
+    credential: null,
+    message: "Merge main",
+    author: person,
+    co_author: person,
+    push: { url: host.url(name), branch: "work", ...credential },
+    allow_secrets: false,
+    keep_conflicts: false,
+    into: null,
+    ...more,
+  };
+  const response = await fetch(`http://127.0.0.1:${task.previewPort}${doorPath}${mergeTarget.name}`, {
+    method: "POST",
+    headers: { [controlKeyHeader]: platform.controlKey, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = (await response.json()) as { result?: unknown; error?: { code: string } };
+  return answer.error ? { code: answer.error.code } : mergeTarget.result.parse(answer.result);
+}
+
+const lines = (...changed: [number, string][]) =>
+  Array.from({ length: 20 }, (_, at) => changed.find(([line]) => line === at)?.[1] ?? `line ${at}`).join("\n") + "\n";
+
+/** A repository, and how somebody else commits to its main branch. */
+function repository(name: string) {
+  const bare = host.create(name, (worktree) => {
+    writeFileSync(join(worktree, "both.txt"), lines());
+    writeFileSync(join(worktree, "gone.txt"), "gone\n");
+    writeFileSync(join(worktree, "picture.bin"), Buffer.from([1, 0, 2]));
+    git(worktree, "add", "-A");
+    git(worktree, "commit", "-q", "-m", "first");
+  });
+  return {
+    bare,
+    commit(change: (worktree: string) => void): string {
+      const worktree = mkdtempSync(join(tmpdir(), "merge-other-"));
+      git(worktree, "clone", "-q", bare, ".");
+      change(worktree);
+      git(worktree, "add", "-A");
+      git(worktree, "commit", "-q", "-m", "theirs");
+      git(worktree, "push", "-q", "origin", "HEAD:main");
+      rmSync(worktree, { recursive: true, force: true });
+      return git(bare, "rev-parse", "main");
+    },
+  };
+}
+
+async function start(name: string): Promise<void> {
+  platform.source = { ...emptySource, repo_url: host.url(name), target_branch: "main", is_first: true };
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+}
+
+const sh = (command: string) => platform.runTool("bash", { command });
+const read = (name: string) => readFileSync(join(task.workspace, name), "utf8");
+const merges = () => platform.framesOf("sandbox.checkpoint_taken").filter(({ cause }) => cause === "merge");
+
+test("what both did comes together as git would do it, in a commit with two parents, pushed, and once", async () => {
+  const { bare, commit } = repository("clean");
+  await start("clean");
+  await sh("sed -i 's/^line 1$/ours/' both.txt; echo new > ours.txt; mkdir d; echo x > d/x; echo ignored > .gitignore");
+  const theirs = commit((worktree) => {
+    writeFileSync(join(worktree, "both.txt"), lines([15, "theirs"]));
+    writeFileSync(join(worktree, "theirs.txt"), "theirs\n");
+    writeFileSync(join(worktree, ".gitattributes"), "*.txt merge=evil\n");
+    rmSync(join(worktree, "gone.txt"));
+  });
+  expect(await merge("clean")).toEqual({ kind: "merged", target_commit: theirs, pushed_into: false, conflicts: [] });
+  expect(read("both.txt")).toBe(lines([1, "ours"], [15, "theirs"]));
+  expect(existsSync(join(task.workspace, "gone.txt"))).toBe(false);
+  const [before] = platform.framesOf("sandbox.checkpoint_taken");
+  const [taken] = merges();
+  expect(before).toMatchObject({ cause: "before", checkpoint: { message: "Before merging main" } });
+  expect(taken).toMatchObject({ checkpoint: { message: "Merge main", parent_commit: before?.checkpoint?.commit } });
+
+  // Native git, of the same two commits.
+  expect(git(bare, "rev-parse", "work^1", "work^2").split("\n")).toEqual([before?.checkpoint?.commit, theirs]);
+  const native = git(bare, "merge-tree", "--write-tree", "work^1", "work^2");
+  expect(taken?.checkpoint?.tree).toBe(native);
+  expect(git(bare, "rev-parse", "work^{tree}")).toBe(native);
+  git(bare, "fsck", "--strict");
+  expect(await merge("clean")).toMatchObject({ kind: "up_to_date", target_commit: theirs });
+
+  // A second one goes on from the first, and only what is new is merged.
+  await sh("sed -i 's/^theirs$/ours again/' both.txt");
+  const later = commit((worktree) => writeFileSync(join(worktree, "later.txt"), "later\n"));
+  expect(await merge("clean")).toMatchObject({ kind: "merged", target_commit: later });
+  expect(read("both.txt")).toBe(lines([1, "ours"], [15, "ours again"]));
+  expect(read("later.txt")).toBe("later\n");
+  expect(await platform.takeCheckpoint()).toMatchObject({ checkpoint: null, error: null });
+});
+
+test("the packs alone bring a merge back in another container, which knows what was merged", async () => {
+  const { commit } = repository("again");
+  await start("again");
+  await sh("echo ours > ours.txt");
+  const first = await platform.takeCheckpoint();
+  commit((worktree) => writeFileSync(join(worktree, "theirs.txt"), "theirs\n".repeat(1000)));
+  await merge("again");
+  const [taken] = merges();
+  const ready = platform.framesOf("sandbox.ready")[0];
+  await task.stop();
+  const packs = [first, ...platform.framesOf("sandbox.checkpoint_taken")]
+    .flatMap(({ checkpoint }) => checkpoint?.pack_key ?? [])
+    .map((key) => platform.urlOf(key));
+  platform.frames.length = 0;
+  const commitOf = taken?.checkpoint?.commit ?? null;
+  platform.source = {
+    ...platform.source,
+    base_commit: ready?.base_commit ?? null,
+    commit: commitOf,
+    pack_urls: [...new Set(packs)],
+  };
+  task = new SandboxTask();
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+  expect(read("theirs.txt")).toBe("theirs\n".repeat(1000));
+  expect(await merge("again")).toMatchObject({ kind: "up_to_date" });
+  const later = commit((worktree) => writeFileSync(join(worktree, "theirs.txt"), "changed\n"));
+  expect(await merge("again")).toMatchObject({ kind: "merged", target_commit: later });
+  expect(read("theirs.txt")).toBe("changed\n");
+});
+
+test("conflicts are told with both sides and change nothing", async () => {
+  const { bare, commit } = repository("conflict");
+  await start("conflict");
+  await sh(
+    "sed -i 's/^line 3$/ours/' both.txt; printf 'a\\0b' > picture.bin; echo changed > gone.txt; echo kept > ours.txt",
+  );
+  commit((worktree) => {
+    writeFileSync(join(worktree, "both.txt"), lines([3, "theirs"], [10, "theirs too"]));
+    writeFileSync(join(worktree, "picture.bin"), Buffer.from([9, 0, 9]));
+    rmSync(join(worktree, "gone.txt"));
+  });
+  const found = await merge("conflict");
+  if ("code" in found) throw new Error(found.code);
+  expect(found).toMatchObject({ kind: "conflicts", pushed_into: false });
+  const both = found.conflicts.find(({ path }) => path === "both.txt");
+  expect(both?.hunks).toEqual(["<<<<<<< session\nours\n=======\ntheirs\n>>>>>>> target"]);
+  expect(found.conflicts.map(({ path }) => path).toSorted()).toEqual(["both.txt", "gone.txt", "picture.bin"]);
+  expect(read("both.txt")).toBe(lines([3, "ours"]));
+  expect(readdirSync(task.workspace).toSorted()).toEqual(["both.txt", "gone.txt", "ours.txt", "picture.bin"]);
+  expect(merges()).toEqual([]);
+  const next = await platform.takeCheckpoint({ url: host.url("conflict"), branch: "work", ...credential });
+  expect(next).toMatchObject({ checkpoint: null });
+  expect(git(bare, "for-each-ref", "refs/heads/work")).not.toContain("merge");
+});
+
+test("conflicts that are to be resolved are in the files; what is made of them is the merge, which the target branch may follow", async () => {
+  const { bare, commit } = repository("resolve");
+  await start("resolve");
+  await sh("sed -i 's/^line 3$/ours/' both.txt");
+  const theirs = commit((worktree) => {
+    writeFileSync(join(worktree, "both.txt"), lines([3, "theirs"]));
+    writeFileSync(join(worktree, "theirs.txt"), "from the target\n");
+  });
+  const found = await merge("resolve", { keep_conflicts: true });
+  expect(found).toMatchObject({ kind: "conflicts" });
+  // Who asked died before it heard of them.
+  expect(await merge("resolve", { keep_conflicts: true })).toEqual(found);
+  expect(read("both.txt")).toContain("<<<<<<< session\nours\n=======\ntheirs\n>>>>>>> target\n");
+  await sh("sed -i -e '/^<<<<<<</d;/^=======/d;/^>>>>>>>/d' both.txt");
+  const taken = await platform.takeCheckpoint({ url: host.url("resolve"), branch: "work", ...credential });
+  expect(taken).toMatchObject({ error: null, push: { status: "pushed" } });
+  expect(git(bare, "rev-parse", "work^2")).toBe(theirs);
+  expect(git(bare, "show", "work:theirs.txt")).toBe("from the target");
+  git(bare, "fsck", "--strict");
+  expect(await merge("resolve")).toMatchObject({ kind: "up_to_date", target_commit: theirs });
+
+  // The target branch moves to the result where that is asked for.
+  expect(await merge("resolve", { into: credential })).toMatchObject({ kind: "up_to_date", pushed_into: true });
+  expect(git(bare, "rev-parse", "main")).toBe(git(bare, "rev-parse", "work"));
+  expect(host.authorizations).toContain(`Basic ${Buffer.from("robot:one-push").toString("base64")}`);
+  expect(await merge("resolve")).toMatchObject({ kind: "up_to_date" });
+  // What the target took over is what both have: the same line changed again is no conflict.
+  await sh("sed -i 's/^theirs$/ours in the end/' both.txt");
+  commit((worktree) => writeFileSync(join(worktree, "more.txt"), "more\n"));
+  expect(await merge("resolve")).toMatchObject({ kind: "merged" });
+  expect(git(bare, "rev-parse", "work^{tree}")).toBe(git(bare, "merge-tree", "--write-tree", "work^1", "work^2"));
+  // A host that does not let it move, as when somebody was quicker.
+  const hook = join(bare, "hooks/update");
+  writeFileSync(hook, '#!/bin/sh\n[ "$1" != refs/heads/main ]\n', { mode: 0o755 });
+  const main = git(bare, "rev-parse", "main");
+  expect(await merge("resolve", { into: credential })).toEqual({ code: "conflict" });
+  expect(git(bare, "rev-parse", "main")).toBe(main);
+  // Nowhere on the disk.
+  expect(spawnSync("grep", ["-rlaF", "one-push", task.folder]).status).toBe(1);
+
+  for (const target_branch of ["missing", "--upload-pack=x", "../main", "a b"])
+    expect(await merge("resolve", { target_branch })).toEqual({ code: "repo_unreachable" });
+  expect(await merge("resolve", { url: "http://127.0.0.1:9/none.git" })).toEqual({ code: "repo_unreachable" });
+});
