@@ -50,8 +50,9 @@ async function findLoss(deps: StepDeps, container: Container): Promise<string | 
   const now = deps.clock.now();
   const loss = lossOf(container, now);
   if (loss || !container.task_id || !isOverdue(container, now)) return loss;
-  const state = await deps.provider.describe(container.task_id).catch(() => "unknown" as const);
-  return state === "stopped" ? "the task stopped before it was ready" : null;
+  const state = await deps.provider.describe(container.task_id).catch(() => null);
+  // One that is not known so long after its launch is forgotten: it stopped.
+  return state === "stopped" || state === "unknown" ? "the task stopped before it was ready" : null;
 }
 
 /** The newest container as it is once a loss was noticed. */

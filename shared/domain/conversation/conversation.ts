@@ -76,13 +76,16 @@ type Patch = ReturnType<Platform["entities"]["conversation"]["patch"]>;
 type Condition = Parameters<ReturnType<Patch["set"]>["where"]>[0];
 
 /** True while nothing happened that a decision on this state must know of. */
-function isStill(read: Conversation): Condition {
-  return ({ head, fence, phase, interrupt_at }, { eq, notExists }) =>
+function isStill(read: Conversation, change: ConversationChange): Condition {
+  // Who takes a step over decided on its lease; a renewal moves nothing else.
+  const takesOver = change.fence !== undefined && change.lease_until !== undefined;
+  return ({ head, fence, phase, interrupt_at, lease_until }, { eq, notExists }) =>
     [
       eq(head, read.head),
       eq(fence, read.fence),
       eq(phase, read.phase),
       read.interrupt_at === undefined ? notExists(interrupt_at) : eq(interrupt_at, read.interrupt_at),
+      ...(takesOver ? [eq(lease_until, read.lease_until)] : []),
     ].join(" AND ");
 }
 
@@ -100,7 +103,7 @@ function patchConversation(
     .patch({ tenant_id, session_id })
     .set({ ...set, head, updated_at: now })
     .remove(remove as never)
-    .where(isStill(read))
+    .where(isStill(read, change))
     .commit({ response: "all_old" });
 }
 
@@ -118,7 +121,7 @@ async function submitAlone(
       .entities.conversation.patch({ tenant_id, session_id })
       .set({ ...set, updated_at: now })
       .remove(remove as never)
-      .where(isStill(read))
+      .where(isStill(read, change))
       .go();
     return { kind: "done" };
   } catch (error) {

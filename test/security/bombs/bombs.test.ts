@@ -132,7 +132,7 @@ test("a storm of ports that open", () =>
     expect(announced).toBeLessThanOrEqual(64);
   }));
 
-/** Not mended: on one machine such a link takes the platform's time from other sessions. docs/security.md says so. */
+/** Not mended: other sessions are served, but the memory of one machine grows with such a flood. docs/security.md says so. */
 const unmended = process.env["KNOWN_DEFECTS"] ? test : test.skip;
 
 unmended("a flood of frames by whoever holds a sandbox's token", () =>

@@ -58,7 +58,7 @@ export const sessionAttacks: Attack[] = [
   byShell(
     "the private git folder",
     [
-      "ls -d /var/lib/sandbox/git /var/lib/sandbox 2>/dev/null | sed s/^/EFFECT:/; find / -xdev -name 'packed-refs' -not -path '/workspace/*' -not -path '/home/*' 2>/dev/null | head -3 | sed s/^/EFFECT:/",
+      "ls -d /var/lib/sandbox/git /var/lib/sandbox 2>/dev/null | sed s/^/EFFECT:/; find / -xdev -name 'packed-refs' -not -path '/workspace/*' -not -path '/home*' 2>/dev/null | head -3 | sed s/^/EFFECT:/",
     ].join(" "),
   ),
   {
