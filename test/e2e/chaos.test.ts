@@ -13,10 +13,10 @@ test("kill -9 of workers, sandboxes and the whole platform: every prompt is answ
   const report = await runChaos({
     stateDir,
     assemblyDir: resolve(import.meta.dirname, "../../dist/test-assembly"),
-    turns: 12,
+    turns: 16,
     sessions,
     seed: 7,
-    rhythm: { worker: 8_000, sandbox: 4_000, platform: 12_000 },
+    rhythm: { worker: 5_000, sandbox: 4_000, platform: 8_000 },
     killsOfEach: 2,
     turnLimitMs: 150_000,
     limitMs: 150_000,
@@ -25,7 +25,7 @@ test("kill -9 of workers, sandboxes and the whole platform: every prompt is answ
   });
   const { kills, billing } = report;
   // What a failed run was like.
-  expect(report).toMatchObject({ acked: 12, problems: [], stuck: [] });
+  expect(report).toMatchObject({ acked: 16, problems: [], stuck: [] });
   for (const count of Object.values(kills)) expect(count).toBeGreaterThan(0);
   expect(billing.wasted).toBeLessThanOrEqual(kills.worker + kills.platform * sessions);
 });

@@ -16,6 +16,12 @@ export interface MessageRouting {
 }
 
 /**
+ * Messages of one connection whose functions run: past it the socket is not read, so that nobody's flood takes all of this
+ * machine. API Gateway has throttles instead. Routes of their own are a program's, which waits for nothing there.
+ */
+const maxInFlight = { ownRoute: 4, defaultRoute: 32 };
+
+/**
  * Sends each message to the function of its route, as an invocation of its own: two messages of one connection run at the same
  * time. Results are not sent back (no route responses); of a failure the client hears.
  */
@@ -29,8 +35,20 @@ export function messageRouter(routing: MessageRouting): (connection: OpenConnect
     return selected !== null && !selected.startsWith("$") && routes.has(selected) ? selected : "$default";
   }
 
-  async function dispatch(connection: OpenConnection, text: string): Promise<void> {
+  const inFlight = new WeakMap<OpenConnection, number>();
+
+  async function admit(connection: OpenConnection, text: string): Promise<void> {
     const routeKey = routeKeyOf(text);
+    const limit = routeKey === "$default" ? maxInFlight.defaultRoute : maxInFlight.ownRoute;
+    const count = (inFlight.get(connection) ?? 0) + 1;
+    inFlight.set(connection, count);
+    if (count >= limit) connection.socket.pause();
+    await dispatch(connection, routeKey, text);
+    inFlight.set(connection, (inFlight.get(connection) ?? 1) - 1);
+    if (connection.socket.isPaused) connection.socket.resume();
+  }
+
+  async function dispatch(connection: OpenConnection, routeKey: string, text: string): Promise<void> {
     const event = events.message(connection, routeKey, text);
     const functionId = routes.get(routeKey);
     const problem =
@@ -43,7 +61,7 @@ export function messageRouter(routing: MessageRouting): (connection: OpenConnect
 
   return (connection, text) => {
     connections.touch(connection);
-    void dispatch(connection, text);
+    void admit(connection, text);
   };
 }
 
