@@ -68,7 +68,7 @@ describe("sbx_config", () => {
 
   it("takes what the platform knows, and keeps what it does not", () => {
     const config = {
-      network: { policy: "allowlist", allow: ["registry.npmjs.org", "db.example.com:5432"] },
+      network: { policy: "allowlist", allow: ["registry.example.org", "db.example.com:5432"] },
       setup: ["npm ci"],
       environment: { NODE_ENV: "test", TOKEN: { secret: "NPM_TOKEN" } },
       size: "large",
