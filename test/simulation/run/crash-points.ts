@@ -33,6 +33,7 @@ export const crashPoints: Readonly<Record<string, number>> = {
   "sandbox/sockets.post:ack": 3.4,
   "sandbox/sockets.post:checkpoint.take": 0.023,
   "sandbox/sockets.post:event": 0.17,
+  "sandbox/sockets.post:stop": 0.011,
   "sandbox/sockets.post:tool.run": 0.35,
   "sandbox/sockets.post:welcome": 0.43,
   "sandbox/table.get:container": 1.3,

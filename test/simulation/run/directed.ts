@@ -377,6 +377,18 @@ const directed: readonly Direct[] = [
       most: random.pick([0, 0, 2]),
     },
   }),
+  // A container that was given up says hello: what it links to is read late.
+  (random) => ({
+    scenario: sceneOf(prompts([1, "2,2"], [random.between(1, 40_000), "1"]), { warm: random.chance(0.8) }),
+    bias: {
+      io: [
+        { point: "sandbox/table.get:container", chance: 0.8, kind: "late", fromMs: 31_000, toMs: 70_000 },
+        { point: "sandbox/table.get:conversation", chance: 0.3, kind: "late", fromMs: 31_000, toMs: 70_000 },
+      ],
+      world: { cut_link: 0.7, drop: 0.1 },
+      most: 4,
+    },
+  }),
 ];
 
 export function drawDirected(random: Random): Directed {
