@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import type { ToolRun, ToolOutcome } from "./tools.ts";
 import { type LimitOptions, LimitWatch } from "./limits.ts";
@@ -11,6 +12,11 @@ const BashInput = z.object({
 
 const defaultTimeoutMs = 120_000;
 const longestTimeoutMs = 600_000;
+/** After four tries, 15 s. */
+const bashCouldNotFork = 254;
+/** The killed are gone when their parent has looked. */
+const openPauseMs = 50;
+const maxOpenTries = 40;
 
 interface BashToolOptions extends LimitOptions {
   environment: Record<string, string>;
@@ -67,8 +73,6 @@ export class BashTool {
   }
 
   async #execute(call: ToolRun, command: string, timeoutMs: number): Promise<ToolOutcome> {
-    if (this.#shell?.ended) this.#shell = null;
-    const shell = (this.#shell ??= this.#openShell());
     let wrote = false;
     const limits = await LimitWatch.begin(this.#options);
     const onText = (text: string): void => {
@@ -76,6 +80,7 @@ export class BashTool {
       limits.saw(text);
       call.onText(text);
     };
+    const shell = await this.#shellOf(call);
     const outcome = await shell.run(command, {
       timeoutMs,
       signal: call.signal,
@@ -84,23 +89,46 @@ export class BashTool {
     });
     const exitCode = "exitCode" in outcome ? outcome.exitCode : null;
     if (exitCode === 0) return { isError: false, exitCode };
-    const notes = [noteOf(outcome, timeoutMs, wrote), await limits.reached(exitCode)].filter((note) => note !== null);
+    const reached = await limits.reached(exitCode);
+    const notes = [noteOf(outcome, timeoutMs, wrote), ...reached.notes].filter((note) => note !== null);
+    if (isStranded(outcome) && reached.outOfProcesses) notes.push(await this.#makeRoom());
     if (notes.length > 0) call.onText(`${wrote ? "\n" : ""}${notes.join("\n")}`);
     return { isError: true, exitCode };
   }
 
+  /** Where every process is taken there is no shell to free one with. */
+  async #shellOf(call: ToolRun): Promise<Shell> {
+    const shell = this.#openShell();
+    if (shell.started) return shell;
+    call.onText(`${await this.#makeRoom()}\n`);
+    return this.#openShell();
+  }
+
+  async #makeRoom(): Promise<string> {
+    this.close();
+    for (let tries = 0; tries < maxOpenTries && !this.#openShell().started; tries += 1) await sleep(openPauseMs);
+    return "bash: no process was left: everything that bash had started was killed";
+  }
+
   #openShell(): Shell {
-    const shell = new Shell(this.#options.directory, this.#options.environment);
-    this.#shells.push(shell);
-    return shell;
+    if (this.#shell && !this.#shell.ended && this.#shell.started) return this.#shell;
+    this.#shell = new Shell(this.#options.directory, this.#options.environment);
+    if (this.#shell.started) this.#shells.push(this.#shell);
+    return this.#shell;
   }
 }
+
+/** Killed, or given up by bash itself because it could not fork. */
+const isStranded = (outcome: ShellOutcome): boolean =>
+  outcome.kind === "shell_ended" && (outcome.exitCode === null || outcome.exitCode === bashCouldNotFork);
 
 /** As in the SDK, an exit code is named only where the command printed nothing. */
 function noteOf(outcome: ShellOutcome, timeoutMs: number, wrote: boolean): string | null {
   switch (outcome.kind) {
     case "exited":
       return wrote ? null : `exit ${outcome.exitCode}`;
+    case "not_started":
+      return "bash: no shell could be started";
     case "shell_ended":
       return outcome.exitCode === null ? "bash: bash session terminated" : `exit ${outcome.exitCode}`;
     case "timed_out":

@@ -79,13 +79,12 @@ export class LimitWatch {
     this.#tail = (this.#tail + text).slice(-keptCharacters);
   }
 
-  /** Of a command that failed: what it ran into, as people say it; null where that was nothing of the container's. */
-  async reached(exitCode: number | null): Promise<string | null> {
+  /** Of a command that failed: what it ran into, as people say it; nothing where that was nothing of the container's. */
+  async reached(exitCode: number | null): Promise<{ notes: string[]; outOfProcesses: boolean }> {
     const now = await readCounts();
-    const notes = [await this.#memory(now, exitCode), await this.#processes(now), await this.#disk()].filter(
-      (note) => note !== null,
-    );
-    return notes.length > 0 ? notes.join("\n") : null;
+    const processes = await this.#processes(now);
+    const notes = [await this.#memory(now, exitCode), processes, await this.#disk()].filter((note) => note !== null);
+    return { notes, outOfProcesses: processes !== null };
   }
 
   async #memory(now: Counts, exitCode: number | null): Promise<string | null> {

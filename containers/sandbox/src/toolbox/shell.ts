@@ -8,7 +8,9 @@ export type ShellOutcome =
   | { kind: "timed_out" }
   | { kind: "cancelled" }
   /** The shell itself ended (`exit`, `kill $$`); null after a signal. */
-  | { kind: "shell_ended"; exitCode: number | null };
+  | { kind: "shell_ended"; exitCode: number | null }
+  /** There was no process left for a shell. */
+  | { kind: "not_started" };
 
 interface RunOptions {
   timeoutMs: number;
@@ -53,6 +55,11 @@ export class Shell {
     this.#process.once("exit", (code) => setTimeout(() => this.#endShell(code), exitGraceMs));
   }
 
+  /** False where the system had no process for it. */
+  get started(): boolean {
+    return this.#process.pid !== undefined;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -67,9 +74,10 @@ export class Shell {
   }
 
   async run(command: string, options: RunOptions): Promise<ShellOutcome> {
-    if (this.#ended) return { kind: "shell_ended", exitCode: null };
     const pid = this.#process.pid;
-    const before = pid === undefined ? new Set<string>() : sessionProcesses(pid);
+    if (pid === undefined) return { kind: "not_started" };
+    if (this.#ended) return { kind: "shell_ended", exitCode: null };
+    const before = sessionProcesses(pid);
     const outcome = await this.#await(command, options);
     if (outcome.kind === "timed_out" || outcome.kind === "cancelled") this.#kill(before);
     return outcome;
