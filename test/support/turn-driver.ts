@@ -1,6 +1,7 @@
 import { recordCheckpoint } from "../../shared/domain/checkpoint/report.ts";
 import { latestContainer } from "../../shared/domain/container/container.ts";
 import { greet, markReady, type Link } from "../../shared/domain/container/link.ts";
+import { receiveResult } from "../../shared/domain/tool-call/receive-result.ts";
 import type { SessionKey, TimelineRow } from "../../shared/domain/timeline/row.ts";
 import { objectKey } from "../../shared/domain/timeline/timeline.ts";
 import { submitPrompt } from "../../shared/domain/turn/prompt.ts";
@@ -47,6 +48,14 @@ export function turnDriver(engine: () => Engine) {
   const sentTo = (link: Link, type: string) =>
     ((engine().sockets.posted.get(link.connectionId) ?? []) as RunCommand[]).filter((command) => command.type === type);
 
+  function firstCall(link: Link): RunCommand {
+    const [call] = sentTo(link, "tool.run");
+    if (!call) throw new Error("no call");
+    return call;
+  }
+
+  const answerCall = (link: Link) => receiveResult(engine().deps, link, resultOf(firstCall(link)));
+
   async function report(link: Link, turn_id: string, commit = "a".repeat(40), status: "pushed" | "pending" = "pushed") {
     const pack_key = objectKey(link.key, "packs", commit);
     const manifest_key = objectKey(link.key, "manifests", commit);
@@ -70,5 +79,5 @@ export function turnDriver(engine: () => Engine) {
     });
   }
 
-  return { ask, linkUp, sentTo, report };
+  return { ask, linkUp, sentTo, firstCall, answerCall, report };
 }

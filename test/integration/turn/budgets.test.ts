@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const tenants: string[] = [];
 const atRest = (tenant: string) => budgetAtRest(engine.deps.table, tenant, engine.clock.now());
-const { ask, linkUp, sentTo, report } = turnDriver(() => engine);
+const { ask, linkUp, sentTo, report, answerCall } = turnDriver(() => engine);
 type Key = Awaited<ReturnType<Engine["session"]>>;
 
 /** Of a step in these tests: 100 tokens in, 20 out. */
@@ -142,9 +142,7 @@ test("the budget of a turn ends that turn only, through its checkpoint; the next
   await ask(key, "Next");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   expect((await sessionBudget(engine.deps, key)).turn).toMatchObject({ used: { tokens: stepTokens } });
   await engine.work();
   expect(sentTo(link, "checkpoint.take")).toHaveLength(1);

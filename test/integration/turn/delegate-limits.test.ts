@@ -5,14 +5,13 @@ import { limitSession, sessionBudget } from "../../../shared/domain/budget/manag
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
 import { patchSession } from "../../../shared/domain/session/change.ts";
 import { isHeld } from "../../../shared/domain/session/pack-hold.ts";
-import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
 import { readSession } from "../../../shared/domain/session/session-answer.ts";
 import type { SessionKey } from "../../../shared/domain/timeline/row.ts";
 import { JsonText } from "../../../shared/protocol/json-text.ts";
 import { budgetAtRest } from "../../support/budget-at-rest.ts";
 import { childrenOf, completedIn, delegates, endingsIn, modelBySession } from "../../support/delegation.ts";
 import { calls, says, startEngine, type Engine } from "../../support/engine.ts";
-import { resultOf, turnDriver } from "../../support/turn-driver.ts";
+import { turnDriver } from "../../support/turn-driver.ts";
 
 let engine: Engine;
 let key: Key;
@@ -39,7 +38,7 @@ afterEach(async () => {
 });
 
 type Key = Awaited<ReturnType<Engine["session"]>>;
-const { ask, linkUp, report, sentTo } = turnDriver(() => engine);
+const { ask, linkUp, report, answerCall } = turnDriver(() => engine);
 const none = { cost_micro_usd: null, tokens: null };
 const limit = (session: number | null, turn: number | null) =>
   limitSession(engine.deps, key, { session: { ...none, tokens: session }, turn: { ...none, tokens: turn } });
@@ -111,9 +110,7 @@ test("the child starts from its parent's latest checkpoint, and keeps its packs"
   await engine.work();
   const link = await linkUp(key);
   await report(link, "late", "c".repeat(40));
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   await engine.work({ delayed: true });
   const [child] = await childrenOf(engine.deps.table, key);
   const made = child && (await conversationOf(child));

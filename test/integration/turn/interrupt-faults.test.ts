@@ -1,5 +1,4 @@
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
-import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
 import { interrupt } from "../../../shared/domain/turn/interrupt.ts";
 import { submitPrompt } from "../../../shared/domain/turn/prompt.ts";
 import { sweep } from "../../../shared/domain/turn/sweep.ts";
@@ -9,12 +8,12 @@ import { interruptedOutput } from "../../../shared/protocol/conversation.ts";
 import { countedSoFar, endlessAnswer } from "../../support/broken-off.ts";
 import { calls, says, startEngine, type Engine } from "../../support/engine.ts";
 import { scriptedModel } from "../../support/fakes.ts";
-import { names, resultOf, turnDriver } from "../../support/turn-driver.ts";
+import { names, turnDriver } from "../../support/turn-driver.ts";
 
 let engine: Engine;
 afterEach(() => engine.stop());
 
-const { ask, linkUp, sentTo } = turnDriver(() => engine);
+const { ask, linkUp, sentTo, answerCall } = turnDriver(() => engine);
 type Key = Awaited<ReturnType<Engine["session"]>>;
 
 const stop = (key: Key, request_id: string | null = null) =>
@@ -100,9 +99,7 @@ test("killed after the broken-off answer was committed: nothing of it is repeate
   await ask(key, "Build it");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   const working = engine.work();
   await endless.spoken;
   engine.sockets.fate.set(link.connectionId, "gone");

@@ -13,7 +13,7 @@ import { resultOf, turnDriver } from "../../support/turn-driver.ts";
 let engine: Engine;
 afterEach(() => engine.stop());
 
-const { ask, linkUp, sentTo } = turnDriver(() => engine);
+const { ask, linkUp, firstCall, answerCall } = turnDriver(() => engine);
 type Key = Awaited<ReturnType<Engine["session"]>>;
 
 /** The verb's own table is paused before its write; what comes between uses the engine's. */
@@ -93,8 +93,7 @@ test("the last result comes between: the turn ends all the same, with the real r
   const { turn_id } = await ask(key, "Build it");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
+  const call = firstCall(link);
   const answer = await stopWhile(key, "TransactWriteCommand", () => receiveResult(engine.deps, link, resultOf(call)));
   expect(answer).toEqual({ turn_id, state: "interrupting" });
   await engine.work();
@@ -109,8 +108,7 @@ test("the interrupt comes between a result's read and its write: the result is t
   await ask(key, "Build it");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
+  const call = firstCall(link);
   const table = pausedTable(engine.deps.table, "TransactWriteCommand", () => stop(key));
   await expect(receiveResult({ ...engine.deps, table }, link, resultOf(call))).rejects.toMatchObject({
     code: "conflict",
@@ -150,9 +148,7 @@ test("calls that reach the sandbox behind their cancellation are cancelled again
   await ask(key, "Build it");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   const { post } = engine.sockets;
   let isFirst = true;
   engine.sockets.post = async (connectionId, message) => {

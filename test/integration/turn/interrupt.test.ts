@@ -16,7 +16,7 @@ import { names, resultOf, turnDriver } from "../../support/turn-driver.ts";
 let engine: Engine;
 afterEach(() => engine.stop());
 
-const { ask, linkUp, sentTo, report } = turnDriver(() => engine);
+const { ask, linkUp, sentTo, report, answerCall } = turnDriver(() => engine);
 type Key = Awaited<ReturnType<Engine["session"]>>;
 
 const stop = (key: Key, request_id: string | null = null, turn_id?: string) =>
@@ -163,9 +163,7 @@ describe("while the model speaks", () => {
     const { turn_id } = await ask(key, "Build it");
     await engine.work();
     const link = await linkUp(key);
-    const [call] = sentTo(link, "tool.run");
-    if (!call) throw new Error("no call");
-    await receiveResult(engine.deps, link, resultOf(call));
+    await answerCall(link);
     const working = engine.work();
     await endless.spoken;
     await stop(key);

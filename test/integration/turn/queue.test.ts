@@ -1,13 +1,12 @@
 import { cancelPrompt, readQueue, reorderPrompts } from "../../../shared/domain/turn/queue.ts";
 import { says, startEngine, calls, type Engine } from "../../support/engine.ts";
 import { scriptedModel } from "../../support/fakes.ts";
-import { resultOf, turnDriver } from "../../support/turn-driver.ts";
-import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
+import { turnDriver } from "../../support/turn-driver.ts";
 
 let engine: Engine;
 afterEach(() => engine.stop());
 
-const { ask, linkUp, sentTo, report } = turnDriver(() => engine);
+const { ask, linkUp, report, answerCall } = turnDriver(() => engine);
 type Key = Awaited<ReturnType<Engine["session"]>>;
 
 const waiting = async (key: Key) => (await readQueue(engine.deps, key)).map(({ turn_id }) => turn_id);
@@ -27,9 +26,7 @@ async function busy() {
   const [a = "", b = "", c = ""] = queued;
   async function finish() {
     const link = await linkUp(key);
-    const [call] = sentTo(link, "tool.run");
-    if (!call) throw new Error("no call");
-    await receiveResult(engine.deps, link, resultOf(call));
+    await answerCall(link);
     await engine.work();
     await report(link, first.turn_id);
     for (let rounds = 0; rounds < 4; rounds += 1) await engine.work({ delayed: true });

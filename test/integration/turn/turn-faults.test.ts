@@ -16,7 +16,7 @@ import { names, resultOf, turnDriver } from "../../support/turn-driver.ts";
 let engine: Engine;
 afterEach(() => engine.stop());
 
-const { ask, linkUp, sentTo, report } = turnDriver(() => engine);
+const { ask, linkUp, sentTo, report, answerCall } = turnDriver(() => engine);
 
 test("a result counts once, with its nonce, in its epoch", async () => {
   engine = await startEngine(scriptedModel([() => calls({ id: "t1" }, { id: "t2" }), () => says("Done.")]));
@@ -174,9 +174,7 @@ test("a checkpoint that never comes does not keep the turn", async () => {
   const { turn_id } = await ask(key, "Build it");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   await engine.work();
   engine.clock.advance(11_000);
   // A sandbox that is only late lives: one that said nothing for so long would be lost.
@@ -223,9 +221,7 @@ test("a link that was replaced while the model spoke: the calls reach the new on
     engine.sockets.fate.set(link.connectionId, "gone");
     await greet(engine.deps, { ...link, connectionId: "link-again" }, { frame_id: "f9", private_ip: null });
   };
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   await engine.work();
   expect(sentTo({ ...link, connectionId: "link-again" }, "tool.run").map(({ call_id }) => call_id)).toEqual(["t2"]);
 });
@@ -236,9 +232,7 @@ test("a push that is told before its checkpoint waits for it", async () => {
   const { turn_id } = await ask(key, "Build it");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   await engine.work();
   const pushed = { commit: "a".repeat(40), branch: "work" };
   await expect(recordPush(engine.deps, link, pushed)).rejects.toMatchObject({ code: "busy" });
@@ -254,9 +248,7 @@ test("a push that went through late is marked, whichever checkpoint it was", asy
   const { turn_id } = await ask(key, "Build it");
   await engine.work();
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   await engine.work();
   await report(link, turn_id, "a".repeat(40), "pending");
   await report(link, turn_id, "b".repeat(40), "pending");

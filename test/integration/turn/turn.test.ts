@@ -11,7 +11,7 @@ import { names, resultOf, turnDriver } from "../../support/turn-driver.ts";
 let engine: Engine;
 afterEach(() => engine.stop());
 
-const { ask, linkUp, sentTo, report } = turnDriver(() => engine);
+const { ask, linkUp, sentTo, report, answerCall } = turnDriver(() => engine);
 
 test("a plain question is one step: answered, metered, ended, without waiting for a container", async () => {
   engine = await startEngine(scriptedModel([() => says("Hello.")]));
@@ -85,9 +85,7 @@ test("a prompt in the middle of a turn waits, and starts when the turn ends", as
   const second = await ask(key, "Two");
   expect(second.queued).toBe(true);
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   await engine.work();
   expect(JSON.stringify(model.requests[1])).not.toContain("Two");
   await report(link, first.turn_id);
@@ -111,9 +109,7 @@ test("a steering prompt joins the running turn before it ends", async () => {
   });
   expect(steered).toMatchObject({ turn_id, queued: false });
   const link = await linkUp(key);
-  const [call] = sentTo(link, "tool.run");
-  if (!call) throw new Error("no call");
-  await receiveResult(engine.deps, link, resultOf(call));
+  await answerCall(link);
   await engine.work();
   expect(model.requests[1]?.messages.at(-1)?.content).toEqual([
     { type: "tool_result", tool_use_id: "t1", content: "ok", is_error: false },
