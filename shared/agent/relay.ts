@@ -3,9 +3,9 @@ import type { LiveEvent } from "../protocol/server-event.ts";
 import { liveEvent } from "../domain/timeline/announce.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
 
-/** The first delta goes at once, then a frame per 50 ms for a second, then per 250 ms. */
-export function relayInterval(sinceFirstMs: number): number {
-  return sinceFirstMs < 1000 ? 50 : 250;
+/** The first delta of a step goes at once, then a frame per 250 ms; per 50 ms in the first second of a turn. */
+export function relayInterval(step: number, sinceFirstMs: number): number {
+  return step === 0 && sinceFirstMs < 1000 ? 50 : 250;
 }
 
 /** One delta's text at most, so that a frame stays under 32 KB in any script. */
@@ -51,7 +51,7 @@ export class DeltaRelay {
   waitMs(): number {
     const now = this.clock.now();
     if (this.firstAt === null) return 0;
-    return Math.max(0, this.flushedAt + relayInterval(now - this.firstAt) - now);
+    return Math.max(0, this.flushedAt + relayInterval(this.of.step, now - this.firstAt) - now);
   }
 
   /** What the watchers have not seen, as messages. */

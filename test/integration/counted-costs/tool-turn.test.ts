@@ -34,8 +34,8 @@ test("looks at the tools are asked for once in their interval, not once a step",
   expect(looks).toBeLessThanOrEqual(tools / 2);
 });
 
-test("the platform's part of a turn with a minute of the model costs at most 0.62 of what a running minute costs elsewhere", () => {
+test("the platform's part of a turn with a minute of the model costs at most 0.53 of what a running minute costs elsewhere", () => {
   const { total } = billOf(counted.turn);
   const elsewhere = (peerHour * assumed.modelSeconds) / 3600;
-  expect(total / elsewhere).toBeLessThanOrEqual(0.62);
+  expect(total / elsewhere).toBeLessThanOrEqual(0.53);
 });

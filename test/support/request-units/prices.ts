@@ -34,10 +34,10 @@ export const assumed = {
   checkpointPuts: 3,
 };
 
-/** Frames of deltas for text that streams for so long without a pause. */
-function deltasOf(seconds: number): number {
+/** Frames of deltas for a step's text that streams for so long without a pause. */
+function deltasOf(step: number, seconds: number): number {
   let frames = 0;
-  for (let at = 0; at <= seconds * 1000; at += relayInterval(at)) frames += 1;
+  for (let at = 0; at <= seconds * 1000; at += relayInterval(step, at)) frames += 1;
   return frames;
 }
 
@@ -58,7 +58,10 @@ export function billOf({ reads, writes, sends, posts, frames, steps }: Counted):
   // Each message that was sent invokes a function once.
   const lambda = gigabyteSeconds * prices.gigabyteSecond + (sends + frames) * prices.invocation;
   const table = (reads + modelSeconds * lookReadsPerSecond) * prices.readUnit + writes * prices.writeUnit;
-  const deltas = (steps - 1) * deltasOf(assumed.sentenceSeconds) + deltasOf(assumed.answerSeconds);
+  const last = steps - 1;
+  const deltas = Array.from({ length: steps }, (_, step) =>
+    deltasOf(step, step === last ? assumed.answerSeconds : assumed.sentenceSeconds),
+  ).reduce((sum, frames) => sum + frames, 0);
   const minutes = (connections * turnSeconds) / 60;
   const sockets = (posts + frames + deltas) * prices.socketMessage + minutes * prices.connectionMinute;
   // Sent, received, deleted.

@@ -3,9 +3,9 @@ import { DeltaRelay, relayInterval } from "../../../shared/agent/relay.ts";
 const key = { tenant_id: "ten_T", session_id: "5f0c0000-0000-4000-8000-000000000000" };
 const of = { message_id: "msg_A", turn_id: "trn_A", step: 0, fence: 3 };
 
-function relayAt(start = 1_000_000) {
-  let now = start;
-  const relay = new DeltaRelay({ now: () => now }, key, of);
+function relayAt({ step } = { step: 0 }) {
+  let now = 1_000_000;
+  const relay = new DeltaRelay({ now: () => now }, key, { ...of, step });
   return { relay, pass: (ms: number) => (now += ms) };
 }
 const deltas = (messages: string[]) =>
@@ -21,7 +21,15 @@ test("the first delta is due at once, the next after 50 ms, after a second every
   relay.add("text", 0, "b");
   relay.flush();
   expect(relay.waitMs()).toBe(250);
-  expect([relayInterval(999), relayInterval(1000)]).toEqual([50, 250]);
+  expect([relayInterval(0, 999), relayInterval(0, 1000)]).toEqual([50, 250]);
+});
+
+test("a later step's first delta is due at once, the next after 250 ms", () => {
+  const { relay } = relayAt({ step: 4 });
+  relay.add("text", 0, "a");
+  expect(relay.waitMs()).toBe(0);
+  relay.flush();
+  expect(relay.waitMs()).toBe(250);
 });
 
 test("text is cut without a gap: offsets join to the whole, in each block", () => {
