@@ -25,15 +25,17 @@ const noModelValidation = `
   exports.Validator.prototype.customFormats = {};
 `;
 
-/**
- * ElectroDB requires the whole document client, and a bundler cannot leave out parts of what CommonJS requires. So it
- * finds an empty object there, which this module in front of it fills by imports.
- */
+/** ElectroDB makes them, `shared/adapters/aws/table-client.ts` reads them: the SDK's own drag its client along. */
+const bareCommands = documentCommands
+  .map((name) => `export class ${name} { constructor(input) { this.input = input; } }`)
+  .join("\n");
+
+/** ElectroDB requires the document client: it finds an empty object there, which this module in front of it fills. */
 const electroDbWithImports = (electroDb: string) => `
   import { lib, util } from "slim:sdk-of-electrodb";
   import { unmarshall } from "@aws-sdk/util-dynamodb";
-  ${documentCommands.map((name) => `import { ${name} } from "./commands/${name}.js";`).join("\n")}
-  Object.assign(lib, { ${documentCommands.join(", ")} });
+  import * as commands from "@aws-sdk/lib-dynamodb";
+  Object.assign(lib, commands);
   Object.assign(util, { unmarshall });
   export * from ${JSON.stringify(electroDb)};
 `;
@@ -50,11 +52,13 @@ export function slim(root: string): Plugin {
       // Lambda gives credentials by the environment: no profile, no SSO, no instance metadata.
       const credentials = resolve(root, "functions/live/env-credentials.ts");
       build.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({ path: credentials }));
-      build.onResolve({ filter: /^(jsonschema|electrodb|slim:sdk-of-electrodb)$/ }, ({ path, pluginData }) =>
-        pluginData === real ? undefined : { path, namespace: "slim" },
+      build.onResolve(
+        { filter: /^(jsonschema|electrodb|@aws-sdk\/lib-dynamodb|slim:sdk-of-electrodb)$/ },
+        ({ path, pluginData }) => (pluginData === real ? undefined : { path, namespace: "slim" }),
       );
       build.onLoad({ filter: /^jsonschema$/, namespace: "slim" }, () => ({ contents: noModelValidation }));
       build.onLoad({ filter: /^slim:sdk-of-electrodb$/, namespace: "slim" }, () => ({ contents: emptySdk }));
+      build.onLoad({ filter: /^@aws-sdk\/lib-dynamodb$/, namespace: "slim" }, () => ({ contents: bareCommands }));
       build.onLoad({ filter: /^electrodb$/, namespace: "slim" }, async () => ({
         contents: electroDbWithImports(await locate("electrodb")),
         resolveDir: dirname(await locate("@aws-sdk/lib-dynamodb")),

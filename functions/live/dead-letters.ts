@@ -11,7 +11,7 @@ export function liveDeadLetters(): TurnDeps {
   const env = readEnvironment("deadLetters", process.env);
   const log = liveLog("dead-letters");
   return {
-    table: liveTable(env.TABLE_NAME),
+    table: liveTable(env),
     objects: liveObjects(env.BUCKET_NAME),
     sockets: liveSockets(env.CONNECTIONS_URL, log),
     queue: noQueue,

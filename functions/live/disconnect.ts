@@ -4,5 +4,5 @@ import { liveLog, liveQueue, liveTable } from "./parts.ts";
 
 export function liveDisconnect(): DisconnectDeps {
   const env = readEnvironment("disconnect", process.env);
-  return { table: liveTable(env.TABLE_NAME), queue: liveQueue(env.WORK_QUEUE_URL), log: liveLog("disconnect") };
+  return { table: liveTable(env), queue: liveQueue(env.WORK_QUEUE_URL), log: liveLog("disconnect") };
 }

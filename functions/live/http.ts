@@ -42,7 +42,7 @@ function liveSecrets(env: Environment<"http">) {
 export function liveHttp(): HttpDeps {
   const env = readEnvironment("http", process.env);
   const dynamo = new DynamoDBClient({});
-  const sessions = liveSessions("http", env, dynamo);
+  const sessions = liveSessions("http", env);
   const { table, clock } = sessions;
   const secrets = liveSecrets(env);
   const signing = { issuer: env.TOKEN_ISSUER, clock, published: publishedKeys({ table, clock }) };

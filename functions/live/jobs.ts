@@ -16,7 +16,7 @@ export function liveJobs(): JobDeps {
   const env = readEnvironment("jobs", process.env);
   const log = liveLog("jobs");
   return {
-    table: liveTable(env.TABLE_NAME),
+    table: liveTable(env),
     objects: liveObjects(env.BUCKET_NAME),
     objectRemoval: s3ObjectRemoval(new S3Client({}), env.BUCKET_NAME),
     sockets: liveSockets(env.CONNECTIONS_URL, log),

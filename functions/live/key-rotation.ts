@@ -10,7 +10,7 @@ import { liveLog, liveTable } from "./parts.ts";
 export function liveKeyRotation(): RotationDeps {
   const env = readEnvironment("keyRotation", process.env);
   return {
-    table: liveTable(env.TABLE_NAME),
+    table: liveTable(env),
     clock: systemClock,
     ids: randomIds,
     store: secretsManagerStore(new SecretsManagerClient({}), {

@@ -18,7 +18,7 @@ export function liveOutbound(): PublishDeps & DeliverDeps {
   const ids = randomIds;
   const secrets = secretReader(new SecretsManagerClient({}), clock);
   return {
-    table: liveTable(env.TABLE_NAME),
+    table: liveTable(env),
     clock,
     ids,
     log: liveLog("outbound"),

@@ -1,12 +1,9 @@
-import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagementapi";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
-import { SQSClient } from "@aws-sdk/client-sqs";
-import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { AwsClient } from "../../shared/adapters/aws/aws-client.ts";
+import { tableClient } from "../../shared/adapters/aws/table-client.ts";
 import { sqsJobQueue } from "../../shared/adapters/job-queue-sqs.ts";
 import { s3Objects } from "../../shared/adapters/objects-s3.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
-import { SigningHash } from "../../shared/adapters/signing-hash.ts";
 import { apiGatewaySockets } from "../../shared/adapters/sockets-api-gateway.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
 import { sqsOutboundQueue } from "../../shared/adapters/outbound-queue-sqs.ts";
@@ -19,14 +16,23 @@ import type { Objects } from "../../shared/ports/objects.ts";
 import type { OutboundQueue } from "../../shared/ports/outbound-queue.ts";
 import type { Sockets } from "../../shared/ports/sockets.ts";
 import type { WorkQueue } from "../../shared/ports/work-queue.ts";
+import { defaultProvider } from "./env-credentials.ts";
 
-/** Of every client that a step uses. */
-const settings = { sha256: SigningHash };
+/** `url` is one of the service's: what follows the host is the caller's. */
+function liveClient(service: "dynamodb" | "sqs" | "execute-api", url: string): AwsClient {
+  return new AwsClient({
+    endpoint: new URL(url).origin,
+    service,
+    region: process.env["AWS_REGION"] ?? "",
+    credentials: defaultProvider(),
+    clock: systemClock,
+    ids: randomIds,
+  });
+}
 
 /** The parts that several processes are put together from: one function each, so that a bundle holds only its own. */
-export function liveTable(name: string, dynamo = new DynamoDBClient(settings)): Table {
-  const marshallOptions = { removeUndefinedValues: true };
-  return { client: DynamoDBDocumentClient.from(dynamo, { marshallOptions }), name };
+export function liveTable(env: { TABLE_NAME: string; TABLE_URL: string }): Table {
+  return { client: tableClient(liveClient("dynamodb", env.TABLE_URL), randomIds), name: env.TABLE_NAME };
 }
 
 export function liveLog(process: string): Log {
@@ -34,19 +40,19 @@ export function liveLog(process: string): Log {
 }
 
 export function liveQueue(url: string): WorkQueue {
-  return sqsWorkQueue(new SQSClient(settings), url);
+  return sqsWorkQueue(liveClient("sqs", url), url);
 }
 
 export function liveOutboundQueue(url: string): OutboundQueue {
-  return sqsOutboundQueue(new SQSClient(settings), url);
+  return sqsOutboundQueue(liveClient("sqs", url), url);
 }
 
 export function liveJobQueue(url: string): JobQueue {
-  return sqsJobQueue(new SQSClient(settings), url);
+  return sqsJobQueue(liveClient("sqs", url), url);
 }
 
 export function liveSockets(endpoint: string, log: Log): Sockets {
-  return apiGatewaySockets(new ApiGatewayManagementApiClient({ ...settings, endpoint }), log);
+  return apiGatewaySockets(liveClient("execute-api", endpoint), new URL(endpoint).pathname.replace(/\/$/, ""), log);
 }
 
 export function liveObjects(bucket: string): Objects {
@@ -58,16 +64,16 @@ export function liveSessions(
   process: string,
   env: {
     TABLE_NAME: string;
+    TABLE_URL: string;
     BUCKET_NAME: string;
     CONNECTIONS_URL: string;
     WORK_QUEUE_URL: string;
     OUTBOUND_QUEUE_URL: string;
   },
-  dynamo?: DynamoDBClient,
 ) {
   const log = liveLog(process);
   return {
-    table: liveTable(env.TABLE_NAME, dynamo),
+    table: liveTable(env),
     objects: liveObjects(env.BUCKET_NAME),
     sockets: liveSockets(env.CONNECTIONS_URL, log),
     queue: liveQueue(env.WORK_QUEUE_URL),

@@ -15,7 +15,7 @@ export function livePreviewFront(): FrontDeps {
   const env = readEnvironment("previewFront", process.env);
   const secrets = secretReader(new SecretsManagerClient({}), systemClock);
   return {
-    table: liveTable(env.TABLE_NAME),
+    table: liveTable(env),
     // A wish has no body that would have to go there.
     objects: { get: noObjects, put: noObjects },
     queue: liveQueue(env.WORK_QUEUE_URL),

@@ -10,7 +10,7 @@ import { liveJobQueue, liveLog, liveOutboundQueue, liveQueue, liveTable } from "
 export function liveSweeper(): SweepDeps & ReapDeps & PoolSweepDeps {
   const env = readEnvironment("sweeper", process.env);
   return {
-    table: liveTable(env.TABLE_NAME),
+    table: liveTable(env),
     queue: liveQueue(env.WORK_QUEUE_URL),
     outbound: liveOutboundQueue(env.OUTBOUND_QUEUE_URL),
     jobs: liveJobQueue(env.JOB_QUEUE_URL),

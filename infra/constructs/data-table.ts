@@ -1,4 +1,4 @@
-import { RemovalPolicy } from "aws-cdk-lib";
+import { RemovalPolicy, Stack } from "aws-cdk-lib";
 import { type Attribute, AttributeType, BillingMode, Table, TableEncryption } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
@@ -9,6 +9,8 @@ export interface DataTableProps {
   /** Keep the table when the stack goes, and refuse to delete it. */
   readonly retain: boolean;
 }
+
+type TableVariable = "TABLE_NAME" | "TABLE_URL";
 
 const text = (name: string): Attribute => ({ name, type: AttributeType.STRING });
 
@@ -37,7 +39,7 @@ export class DataTable extends Construct {
     }
   }
 
-  forReading(): Use<"TABLE_NAME"> {
+  forReading(): Use<TableVariable> {
     const indexArns = Object.keys(tableKeys.indexes).map((name) => `${this.table.tableArn}/index/${name}`);
     return this.use(
       new PolicyStatement({ actions: ["dynamodb:GetItem", "dynamodb:BatchGetItem"], resources: [this.table.tableArn] }),
@@ -46,7 +48,7 @@ export class DataTable extends Construct {
   }
 
   /** Transactions need the single actions; there is no action of their own. */
-  forReadingAndWriting(): Use<"TABLE_NAME"> {
+  forReadingAndWriting(): Use<TableVariable> {
     const writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"];
     return this.use(
       ...this.forReading().statements,
@@ -55,7 +57,7 @@ export class DataTable extends Construct {
   }
 
   /** Makes rows and changes them; removes none. */
-  forReadingAndPatching(): Use<"TABLE_NAME"> {
+  forReadingAndPatching(): Use<TableVariable> {
     const writes = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
     return this.use(
       ...this.forReading().statements,
@@ -64,12 +66,19 @@ export class DataTable extends Construct {
   }
 
   /** Beside all else, many rows in one request, at half the price of a transaction. */
-  forRemoving(): Use<"TABLE_NAME"> {
+  forRemoving(): Use<TableVariable> {
     const many = new PolicyStatement({ actions: ["dynamodb:BatchWriteItem"], resources: [this.table.tableArn] });
     return this.use(...this.forReadingAndWriting().statements, many);
   }
 
-  private use(...statements: PolicyStatement[]): Use<"TABLE_NAME"> {
-    return { variables: [["TABLE_NAME", this.table.tableName]], statements };
+  private use(...statements: PolicyStatement[]): Use<TableVariable> {
+    const { region, urlSuffix } = Stack.of(this);
+    return {
+      variables: [
+        ["TABLE_NAME", this.table.tableName],
+        ["TABLE_URL", `https://dynamodb.${region}.${urlSuffix}`],
+      ],
+      statements,
+    };
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { EventBus } from "../ports/event-bus.ts";
 import type { Ids } from "../ports/ids.ts";
 import { eventSource, type OutwardEvent } from "../protocol/webhook.ts";
-import { type AwsCredentials, signedByAws } from "./aws-signature.ts";
+import { type AwsCredentials, signed } from "./aws/signing.ts";
 
 export interface EventBridgeOptions {
   /** `https://events.<region>.amazonaws.com` */
@@ -50,8 +50,9 @@ async function putOnce(options: EventBridgeOptions, events: OutwardEvent[]) {
   const url = new URL("/", endpoint);
   const body = JSON.stringify({ Entries: events.map((event) => entryOf(event, busArn)) });
   const named = { "content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSEvents.PutEvents" };
-  const request = { url, headers: named, body, region: busArn.split(":")[3] ?? "", service: "events" };
-  const headers = signedByAws(request, await credentials(), clock.now());
+  const scope = { region: busArn.split(":")[3] ?? "", service: "events" };
+  const request = { method: "POST", host: url.host, path: "/", headers: named, body };
+  const headers = signed(request, scope, await credentials(), clock.now());
   const signal = AbortSignal.timeout(timeoutMs);
   const response = await fetch(url, { method: "POST", headers, body, signal, redirect: "error" });
   const text = await response.text();

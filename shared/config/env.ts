@@ -61,7 +61,8 @@ export const Registration = z.enum(["open", "invite_only"]);
 export type Registration = z.infer<typeof Registration>;
 
 const stage = { STAGE: z.string(), VERSION: z.string() };
-const table = { TABLE_NAME: z.string() };
+/** The URL is DynamoDB's own: `https://dynamodb.{region}.amazonaws.com`. */
+const table = { TABLE_NAME: z.string(), TABLE_URL: z.url() };
 const queue = { WORK_QUEUE_URL: z.string() };
 const outbound = { OUTBOUND_QUEUE_URL: z.string() };
 const jobs = { JOB_QUEUE_URL: z.string() };

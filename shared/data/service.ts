@@ -43,9 +43,12 @@ import { warmSandboxEntity } from "../domain/warm/warm-sandbox.entity.ts";
 import { webhookDeliveryEntity } from "../domain/webhook/webhook-delivery.entity.ts";
 import { webhookEntity } from "../domain/webhook/webhook.entity.ts";
 
+/** All that ElectroDB wants of a document client. */
+export type TableClient = Pick<DynamoDBDocumentClient, "send">;
+
 /** The one table, as the adapters hand it to the verbs. */
 export interface Table {
-  client: DynamoDBDocumentClient;
+  client: TableClient;
   name: string;
 }
 

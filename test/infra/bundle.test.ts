@@ -101,9 +101,9 @@ test("bundles over their goal are named with both figures", () => {
 describe("the smaller SDK of the bundles", () => {
   /** What an ElectroDB entity does through it, against a stand-in for the table's endpoint. */
   const program = `
-    import { ConditionalCheckFailedException, DynamoDBClient } from "@aws-sdk/client-dynamodb";
     import { Entity } from "electrodb";
-    const client = new DynamoDBClient({});
+    import { liveTable } from ${JSON.stringify(resolve("functions/live/parts.ts"))};
+    const { client } = liveTable(process.env);
     const Note = new Entity({
       model: { entity: "note", version: "1", service: "test" },
       attributes: { id: { type: "string", required: true }, text: { type: "string" }, tags: { type: "set", items: "string" } },
@@ -113,7 +113,7 @@ describe("the smaller SDK of the bundles", () => {
     const got = await Note.get({ id: "a" }).go();
     const listed = await Note.query.primary({ id: "a" }).go();
     const conflict = await Note.create({ id: "taken" }).go().catch((error) => error.cause);
-    console.log(JSON.stringify({ put: put.data, got: got.data, listed: listed.data, conflict: conflict instanceof ConditionalCheckFailedException }));
+    console.log(JSON.stringify({ put: put.data, got: got.data, listed: listed.data, conflict: conflict.name }));
   `;
   const item = {
     pk: { S: "$test#id_a" },
@@ -162,15 +162,15 @@ describe("the smaller SDK of the bundles", () => {
         AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
         AWS_SECRET_ACCESS_KEY: "secret",
         AWS_SESSION_TOKEN: "session-token",
-        AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
-        AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
+        TABLE_NAME: "t",
+        TABLE_URL: `http://127.0.0.1:${port}`,
       };
       const { stdout } = await run(process.execPath, [bundleOf("Turn")], { env });
       expect(JSON.parse(stdout)).toEqual({
         put: { id: "a", text: "b", tags: ["x"] },
         got: { id: "a", text: "b" },
         listed: [{ id: "a", text: "b" }],
-        conflict: true,
+        conflict: "ConditionalCheckFailedException",
       });
       expect(seen.map(({ action }) => action)).toEqual(["PutItem", "GetItem", "Query", "PutItem"]);
       for (const { authorization, token } of seen) {

@@ -16,7 +16,13 @@ test("a function whose environment lacks a variable, or has one too many, does n
     removalPolicy: RemovalPolicy.DESTROY,
   };
   const common = { process: "sweeper", settings, timeout: Duration.seconds(1), memoryMiB: 128 } as const;
-  const table: Use<"TABLE_NAME"> = { variables: [["TABLE_NAME", "t"]], statements: [] };
+  const table: Use<"TABLE_NAME" | "TABLE_URL"> = {
+    variables: [
+      ["TABLE_NAME", "t"],
+      ["TABLE_URL", "https://dynamodb.eu-west-1.amazonaws.com"],
+    ],
+    statements: [],
+  };
   const bucket: Use<"BUCKET_NAME"> = { variables: [["BUCKET_NAME", "b"]], statements: [] };
 
   const environment = {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Authenticate, AwsService, Running } from "../contract.ts";
+import { readBody } from "../gateway/loopback.ts";
 import type { AccessKeys } from "../iam/access-keys.ts";
 import { answerError } from "./answers.ts";
 import { claimedScope, verifySignature } from "./signature.ts";
@@ -84,7 +85,7 @@ async function serve(
   const name =
     claimedScope({ url: request.url ?? "/", headers: request.headers })?.service ??
     (isObjectPath(request) ? "s3" : "aws");
-  const body = await readBody(request);
+  const body = await readBody(request, maxBodyBytes);
   if (body === null) return answerError(response, name, 413, "RequestEntityTooLarge", "the body is too large");
   // A browser asks S3 for permission before a presigned PUT, unsigned.
   const preflight = request.method === "OPTIONS" && name === "s3";
@@ -111,15 +112,4 @@ function isObjectPath(request: IncomingMessage): boolean {
 function refuse(response: ServerResponse, service: string): void {
   const code = service === "s3" ? "SignatureDoesNotMatch" : "UnrecognizedClientException";
   answerError(response, service, service === "s3" ? 403 : 400, code, "the signature of this request does not hold");
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBodyBytes) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -37,8 +37,8 @@ const unsignedPayloads = new Set(["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOA
 /** The scope that a request claims, unverified: which service and which key. Null where it carries no signature. */
 export function claimedScope(request: Pick<SignedRequest, "url" | "headers">): CredentialScope | null {
   const query = request.url.includes("?") ? new URL(request.url, "http://local").searchParams : null;
-  const credential = query?.get("X-Amz-Credential") ?? headerFields(request.headers)?.["Credential"];
-  return credential === undefined ? null : parseScope(credential);
+  const credential = query?.get("X-Amz-Credential") ?? headerField(request.headers, "Credential");
+  return parseScope(credential);
 }
 
 /** Checks a header signature or a presigned query against the key's secret. `now` in ms since the epoch. */
@@ -47,8 +47,8 @@ export function verifySignature(
   secretOf: (accessKeyId: string) => string | null,
   now: number,
 ): Verification {
-  const url = new URL(request.url, "http://local");
-  const presigned = url.searchParams.has("X-Amz-Signature");
+  const url = request.url.includes("?") ? new URL(request.url, "http://local") : null;
+  const presigned = url?.searchParams.has("X-Amz-Signature") === true;
   const claim = presigned ? claimOfQuery(url, request.headers) : claimOfHeaders(request);
   if (claim === null) return invalid("the request carries no signature");
   const secret = secretOf(claim.scope.accessKeyId);
@@ -82,26 +82,28 @@ function claimOfQuery(url: URL, headers: IncomingMessage["headers"]): Claim | nu
 }
 
 function claimOfHeaders(request: SignedRequest): Claim | null {
-  const fields = headerFields(request.headers);
-  const scope = parseScope(fields?.["Credential"] ?? "");
-  if (fields === null || scope === null) return null;
+  const { headers } = request;
+  const scope = parseScope(headerField(headers, "Credential"));
+  if (scope === null) return null;
   return {
     scope,
-    signedHeaders: (fields["SignedHeaders"] ?? "").split(";"),
-    signature: fields["Signature"] ?? "",
-    timestamp: headerValue(request.headers, "x-amz-date"),
+    signedHeaders: headerField(headers, "SignedHeaders").split(";"),
+    signature: headerField(headers, "Signature"),
+    timestamp: headerValue(headers, "x-amz-date"),
     expiresSeconds: null,
-    payloadHash: headerValue(request.headers, "x-amz-content-sha256") || sha256(request.body),
+    payloadHash: headerValue(headers, "x-amz-content-sha256") || sha256(request.body),
   };
 }
 
-function headerFields(headers: IncomingMessage["headers"]): Record<string, string> | null {
-  const authorization = headers.authorization ?? "";
-  if (!authorization.startsWith(`${algorithm} `)) return null;
-  const pairs = authorization.slice(algorithm.length + 1).split(",");
-  return Object.fromEntries(
-    pairs.map((pair) => [pair.trim().split("=")[0] ?? "", pair.trim().split("=").slice(1).join("=")]),
-  );
+const headerFields = {
+  Credential: /[ ,]Credential=([^, ]*)/,
+  SignedHeaders: /[ ,]SignedHeaders=([^, ]*)/,
+  Signature: /[ ,]Signature=([^, ]*)/,
+};
+
+/** Empty where the header is another one, or lacks it. */
+function headerField({ authorization = "" }: IncomingMessage["headers"], name: keyof typeof headerFields): string {
+  return authorization.startsWith(`${algorithm} `) ? (headerFields[name].exec(authorization)?.[1] ?? "") : "";
 }
 
 function parseScope(credential: string): CredentialScope | null {
@@ -149,7 +151,7 @@ function sign(secret: string, claim: Claim, request: string): string {
   return hmac(key, text).toString("hex");
 }
 
-function canonicalRequest(request: SignedRequest, url: URL, claim: Claim): string {
+function canonicalRequest(request: SignedRequest, url: URL | null, claim: Claim): string {
   const headers = claim.signedHeaders.map(
     (name) => `${name}:${headerValue(request.headers, name).trim().replace(/\s+/g, " ")}\n`,
   );
@@ -157,7 +159,7 @@ function canonicalRequest(request: SignedRequest, url: URL, claim: Claim): strin
   return [
     request.method,
     claim.scope.service === "s3" ? path : canonicalPath(path),
-    canonicalQuery(url),
+    url === null ? "" : canonicalQuery(url),
     headers.join(""),
     claim.signedHeaders.join(";"),
     claim.payloadHash,

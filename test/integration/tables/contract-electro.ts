@@ -1,12 +1,17 @@
-import { Entity, Service } from "electrodb";
+import { Entity, Service, type EntityConfiguration } from "electrodb";
 import { tableKeys } from "../../../shared/data/table.ts";
-import type { Subject } from "./subject.ts";
+
+/** Any client that ElectroDB takes. */
+interface ElectroSubject {
+  readonly tableName: string;
+  readonly client: NonNullable<EntityConfiguration["client"]>;
+}
 
 const { gsi1 } = tableKeys.indexes;
 const primary = { pk: { field: tableKeys.partitionKey, composite: ["session"] as const } };
 
 /** Two entities in one clustered collection, as the timeline has them. */
-function timeline(subject: Subject) {
+function timeline(subject: ElectroSubject) {
   const seq = { type: "number", required: true, padding: { length: 12, char: "0" } } as const;
   const message = new Entity(
     {
@@ -51,7 +56,7 @@ function timeline(subject: Subject) {
   return new Service({ message, note }, { table: subject.tableName, client: subject.client });
 }
 
-export function electroContract(subject: Subject): void {
+export function electroContract(subject: ElectroSubject): void {
   test("writes a transaction, and hands back the item that stopped the next one", async () => {
     const service = timeline(subject);
     const append = (seq: number, text: string) =>

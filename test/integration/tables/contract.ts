@@ -3,6 +3,7 @@ import { platformTable } from "../../../infra/local/tables/server.ts";
 import { capacityContract } from "./contract-capacity.ts";
 import { conditionContract } from "./contract-conditions.ts";
 import { electroContract } from "./contract-electro.ts";
+import { functionsClientContract } from "./contract-functions-client.ts";
 import { itemContract } from "./contract-items.ts";
 import { queryContract } from "./contract-queries.ts";
 import { timeToLiveContract } from "./contract-time-to-live.ts";
@@ -49,4 +50,5 @@ export function tablesContract(open: () => Promise<Endpoint>): void {
   describe("request units", () => capacityContract(subject));
   describe("time to live", () => timeToLiveContract(subject));
   describe("ElectroDB", () => electroContract(subject));
+  describe("the functions' own client", () => functionsClientContract(subject));
 }

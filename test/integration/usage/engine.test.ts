@@ -1,3 +1,4 @@
+import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import fc from "fast-check";
 import { plansOf } from "../../../shared/config/plans.ts";
 import { rows } from "../../../shared/data/service.ts";
@@ -159,7 +160,7 @@ test("a turn without tools needs no sandbox, also over the plan", async () => {
 function dieAfterCommit(): { revive(): void } {
   let dead = false;
   let revived = false;
-  engine.deps.table.client.middlewareStack.add(
+  (engine.deps.table.client as DynamoDBDocumentClient).middlewareStack.add(
     (next, context) => async (args) => {
       if (dead) throw new Error("the process is gone");
       const answer = await next(args);

@@ -6,7 +6,7 @@ import { createEventsApi } from "../../../infra/local/events/put-events.ts";
 import { closeServer, listenOnLoopback } from "../../../infra/local/gateway/loopback.ts";
 import { createAccessKeys, type AccessKeys } from "../../../infra/local/iam/access-keys.ts";
 import type { DeployedRule, RuleTarget } from "../../../infra/local/template/deployed-stack.ts";
-import { signedByAws } from "../../../shared/adapters/aws-signature.ts";
+import { signed } from "../../../shared/adapters/aws/signing.ts";
 import { eventBridgeBus } from "../../../shared/adapters/event-bus-eventbridge.ts";
 import { eventSource, type OutwardEvent } from "../../../shared/protocol/webhook.ts";
 
@@ -197,8 +197,9 @@ describe("a bus", () => {
 });
 
 test("the signature is that of AWS's own test vector (post-vanilla)", () => {
-  const headers = signedByAws(
-    { url: new URL("https://example.amazonaws.com/"), headers: {}, body: "", region: "us-east-1", service: "service" },
+  const headers = signed(
+    { method: "POST", host: "example.amazonaws.com", path: "/", headers: {}, body: "" },
+    { region: "us-east-1", service: "service" },
     { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" },
     Date.UTC(2015, 7, 30, 12, 36),
   );
