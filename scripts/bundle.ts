@@ -14,6 +14,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { build, type BuildOptions } from "esbuild";
+import { requiredBuiltins } from "./builtins.ts";
 import { slim } from "./slim.ts";
 
 /** Bytes of each bundle, by its path below the output directory. */
@@ -58,7 +59,13 @@ const imageFiles = ["Dockerfile", "package.json"].map((name) => join("containers
 
 const sourceDirectories = ["functions", "shared", "containers", "infra"];
 const notBundled = ["node_modules", "local"];
-const otherSources = ["package.json", "package-lock.json", "scripts/bundle.ts", "scripts/slim.ts"];
+const otherSources = [
+  "package.json",
+  "package-lock.json",
+  "scripts/bundle.ts",
+  "scripts/builtins.ts",
+  "scripts/slim.ts",
+];
 
 const sizesFile = "dist/sizes.json";
 const hashFile = "dist/sources.sha256";
@@ -168,7 +175,7 @@ async function buildPrograms(root: string) {
     format: "esm",
     banner,
     mainFields: ["module", "main"],
-    plugins: [slim(root)],
+    plugins: [slim(root), requiredBuiltins],
     // Native: the image and one machine have them installed.
     external: ["@vscode/ripgrep"],
   });

@@ -19,7 +19,7 @@ import type { Objects } from "../../shared/ports/objects.ts";
 import type { SandboxTokens } from "../../shared/ports/tokens.ts";
 import type { SandboxFrameResults } from "../../shared/protocol/frame-results.ts";
 import { SandboxFrame, sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
-import { greetWarm, keepWarm, warmFrames, type WarmLinkDeps } from "../../shared/domain/warm/link.ts";
+import { greetWarm, keepWarm, warmFrames, type WarmLink, type WarmLinkDeps } from "../../shared/domain/warm/link.ts";
 import { isPool } from "../../shared/domain/warm/warm.decisions.ts";
 import type { FrameTable, Link, SocketKitDeps } from "../kit/websocket.ts";
 import { terminalChange } from "../../shared/domain/terminal/change.decisions.ts";
@@ -55,8 +55,8 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
     await markFailed(deps, linkOf(connection), frame.message);
     return done;
   },
-  "sandbox.heartbeat": async (deps, _frame, connection) => {
-    if (isPool(connection)) {
+  "sandbox.heartbeat": async (deps, frame, connection) => {
+    if (isPool(connection) || (frame.is_nobodys && connection.pool_id)) {
       await keepWarm(deps, warmLinkOf(connection));
       return done;
     }
@@ -131,9 +131,10 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
   },
 };
 
-const warmLinkOf = (connection: Connection) => {
+const warmLinkOf = (connection: Connection): WarmLink => {
   const { key, connectionId } = linkOf(connection);
-  return { poolId: key.session_id, connectionId };
+  const isAdopted = !isPool(connection);
+  return { poolId: isAdopted ? (connection.pool_id ?? "") : key.session_id, connectionId, isAdopted };
 };
 
 /** What a container that was replaced still says is not passed on. */

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { findPrograms } from "../../infra/local/ecs/programs.ts";
 import { FileEvents } from "../../containers/sandbox/src/supervisor/workspace/file-events.ts";
 import { WorkspaceWatcher } from "../../containers/sandbox/src/supervisor/workspace/workspace-watcher.ts";
 import { ToolboxClient } from "../../containers/sandbox/src/supervisor/tools/toolbox-client.ts";
@@ -30,13 +31,18 @@ async function timed(what: () => Promise<unknown>): Promise<number> {
   return performance.now() - before;
 }
 
-function plainSpawn(): Promise<void> {
+function spawned(program: string, args: string[]): Promise<void> {
   return new Promise((done, failed) => {
-    const child = spawn("sh", ["-c", "true"], { stdio: "ignore" });
+    const child = spawn(program, args, { stdio: "ignore" });
     child.once("error", failed);
     child.once("close", () => done());
   });
 }
+
+const plainSpawn = () => spawned("sh", ["-c", "true"]);
+const { node } = findPrograms(resolve(import.meta.dirname, "../../node_modules"));
+/** What no program for Node starts faster than. */
+const emptyNode = () => spawned(node, ["-e", "0"]);
 
 /** bubblewrap with every namespace and nothing of ours in it: what isolation alone costs. */
 async function bareBubblewrap(): Promise<void> {
@@ -132,19 +138,25 @@ async function measureEvents(): Promise<number[]> {
 /** Create to first command, a command in a running sandbox, a file's change to its event; the isolation is proved in the same run. */
 export async function measureSandbox(): Promise<void> {
   const environment = { WORKSPACE_DIR: "/workspace", SOCKET_DIR: "/run/sandbox" };
-  const toolbox = { appDirectory, command: ["node", "/app/toolbox.mjs"], environment };
+  const toolbox = { appDirectory, command: ["node", "--max-semi-space-size=1", "/app/toolbox.mjs"], environment };
   const ecs = await startTestEcs({ taskDefinitions: [shellTask({ toolbox })] });
   try {
-    const times: Record<"create" | "bubblewrap" | "spawn", number[]> = { create: [], bubblewrap: [], spawn: [] };
+    const times: Record<"create" | "bubblewrap" | "node" | "spawn", number[]> = {
+      create: [],
+      bubblewrap: [],
+      node: [],
+      spawn: [],
+    };
     const before = new Set(processesOf());
     const first = await create(ecs);
     await probe(first);
     await new Promise((done) => setTimeout(done, 2000));
     const own = processesOf().filter((pid) => !before.has(pid));
-    row("idle sandbox, both containers (PSS)", `${pssOf(own).toFixed(1)} MB in ${own.length} processes`);
+    row("idle toolbox, and a stand-in beside it (PSS)", `${pssOf(own).toFixed(1)} MB in ${own.length} processes`);
     for (let round = 0; round < creates; round += 1) {
       times.spawn.push(await timed(plainSpawn));
       times.bubblewrap.push(await timed(bareBubblewrap));
+      times.node.push(await timed(emptyNode));
       times.create.push(
         await timed(async () => {
           const sandbox = await create(ecs);
@@ -154,20 +166,23 @@ export async function measureSandbox(): Promise<void> {
       );
     }
     const command: number[] = [];
-    const spawned: number[] = [];
+    const spawns: number[] = [];
     for (let round = 0; round < commands; round += 1) {
-      spawned.push(await timed(plainSpawn));
+      spawns.push(await timed(plainSpawn));
       command.push(await timed(() => first.command("true")));
     }
     await probe(first);
     first.close();
+    const floor = times.node.map((ms, round) => ms + (times.bubblewrap[round] ?? 0));
     row("plain spawn sh -c true", milliseconds(times.spawn));
     row("bubblewrap alone, sh -c true", milliseconds(times.bubblewrap));
+    row("an empty program for Node", milliseconds(times.node));
     row("create to first command", milliseconds(times.create));
     row("  to plain spawn", ratio(times.create, times.spawn));
+    row("  to bubblewrap and an empty program for Node", ratio(times.create, floor));
     row("  bubblewrap alone to plain spawn", ratio(times.bubblewrap, times.spawn));
     row("command in the running sandbox", milliseconds(command));
-    row("  to plain spawn", ratio(command, spawned));
+    row("  to plain spawn", ratio(command, spawns));
     row("file change to event", milliseconds(await measureEvents()));
     console.log(`isolation: ${Object.keys(probes).join(", ")}: held before and after`);
   } finally {

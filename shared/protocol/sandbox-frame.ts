@@ -61,6 +61,8 @@ export const SandboxFrame = z.discriminatedUnion("type", [
     ...framed,
     version: z.string(),
     private_ip: z.string().nullable(),
+    /** Of one that waits: it goes on as a session's sandbox on the link that it has. */
+    adopts_in_place: z.literal(true).optional(),
   }),
   /** The workspace holds the last checkpoint (or the repository, or nothing) and tools may run. */
   z.strictObject({
@@ -70,7 +72,8 @@ export const SandboxFrame = z.discriminatedUnion("type", [
     base_commit: ObjectId.nullable(),
   }),
   z.strictObject({ type: z.literal("sandbox.failed"), ...framed, message: z.string().max(500) }),
-  z.strictObject({ type: z.literal("sandbox.heartbeat"), ...framed }),
+  /** `is_nobodys`: it was not told of its adoption. */
+  z.strictObject({ type: z.literal("sandbox.heartbeat"), ...framed, is_nobodys: z.literal(true).optional() }),
   z.strictObject({
     type: z.literal("sandbox.tool_output"),
     ...framed,
@@ -238,6 +241,8 @@ export const SandboxCommand = z.discriminatedUnion("type", [
     session_id: z.string(),
     epoch: z.number().int().positive(),
     boot_secret: z.string(),
+    /** The link is the session's already: hello is said on it. Else it is closed, and the secret redeemed for another. */
+    in_place: z.literal(true).optional(),
   }),
   z.object({ type: z.literal("stop"), reason: z.string() }),
 ]);

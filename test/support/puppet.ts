@@ -63,7 +63,7 @@ export class Puppet {
 
   /** What runs for a session now, as the machine sees it; null where nothing does. */
   sandboxOf(sessionId: string): HostSandbox | null {
-    const supervisors = processes().filter(({ command }) => command === "node /app/supervisor.mjs");
+    const supervisors = processes().filter(({ command }) => /^node .*\/app\/supervisor\.mjs$/.test(command));
     for (const { pid } of supervisors) {
       if (!readText(`/proc/${pid}/environ`).split("\0").includes(`SESSION_ID=${sessionId}`)) continue;
       const workspace = this.#folderOf(pid);
@@ -167,7 +167,7 @@ function parentOf(pid: number): number {
 
 function toolboxOf(supervisor: number): number | null {
   const inside = inodeOf(`/proc/${supervisor}/root/workspace`);
-  const toolboxes = processes().filter(({ command }) => command === "node /app/toolbox.mjs");
+  const toolboxes = processes().filter(({ command }) => /^node .*\/app\/toolbox\.mjs$/.test(command));
   return toolboxes.find(({ pid }) => inodeOf(`/proc/${pid}/root/workspace`) === inside)?.pid ?? null;
 }
 

@@ -9,7 +9,8 @@ export const connectionEntity = createSchema({
   attributes: {
     connection_id: { type: "string", required: true, readOnly: true },
     kind: { type: ["user", "sandbox"] as const, required: true, readOnly: true },
-    tenant_id: { type: "string", required: true, readOnly: true },
+    /** Changed once, of a sandbox that waited: its link becomes its session's. */
+    tenant_id: { type: "string", required: true },
     /** User only; for an API key whoever made it. */
     user_id: { type: "string", readOnly: true },
     /** User only: the role when it connected. A change of role closes the connection. */
@@ -20,8 +21,10 @@ export const connectionEntity = createSchema({
     /** User only: the holder of its `tenantConnection`. */
     holder: { type: "string", readOnly: true },
     /** Sandbox only: the one session and epoch that it may speak for. */
-    session_id: { type: "string", readOnly: true },
-    epoch: { type: "number", readOnly: true },
+    session_id: { type: "string" },
+    epoch: { type: "number" },
+    /** Of a sandbox that waited: its row of the pool. */
+    pool_id: { type: "string" },
     /** User only: what it is subscribed to, so that a disconnect finds the rows. */
     subscriptions: { type: "set", items: "string" },
     connected_at: { type: "number", required: true, readOnly: true },

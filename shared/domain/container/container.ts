@@ -13,12 +13,12 @@ import { readWish } from "../sandbox-config/configuration.ts";
 import { notOffered } from "../sandbox-config/offer.decisions.ts";
 import { giveBack, quotaExceeded, takeQuota } from "../quota/quota.ts";
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
-import type { EventRow, SessionKey } from "../timeline/row.ts";
+import type { EventRow, SessionKey, TimelineRow } from "../timeline/row.ts";
 import type { TransactionEntities, TransactionItem } from "../timeline/timeline.ts";
 import { meterSandbox } from "../usage/usage.ts";
 import { adoptWarm } from "../warm/adopt.ts";
 import { isPool } from "../warm/warm.decisions.ts";
-import { redeemWarm } from "../warm/warm.ts";
+import { listWarm, redeemWarm, type WarmSandbox } from "../warm/warm.ts";
 import { bootSecretLifeMs, hasNotEnded, isLive, lossOf, needOf, usedFrom } from "./container.decisions.ts";
 
 export type Container = EntityItem<Platform["entities"]["container"]>;
@@ -96,7 +96,7 @@ export async function patchContainer(
   }
 }
 
-type Opened = { kind: "opened"; container: Container } | { kind: "taken" } | { kind: "full" };
+type Opened = { kind: "opened"; container: Container; rows: TimelineRow[] } | { kind: "taken" } | { kind: "full" };
 
 /** The row of a new epoch: `taken` where another worker was first, `full` where the plan allows no more. */
 async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number, limit: number | null): Promise<Opened> {
@@ -129,8 +129,7 @@ async function openEpoch(deps: LaunchDeps, key: SessionKey, epoch: number, limit
   });
   if (opened.kind === "refused" && opened.index === 0 && limit !== null) return { kind: "full" };
   if (opened.kind !== "committed") return { kind: "taken" };
-  await announce(deps, key, opened.rows);
-  return { kind: "opened", container: opened.result };
+  return { kind: "opened", container: opened.result, rows: opened.rows };
 }
 
 /** Ends the tenant's containers that died without a word: what they hold of the plan is free. */
@@ -145,24 +144,34 @@ async function reclaim(deps: LaunchDeps, tenant_id: string): Promise<number> {
 }
 
 /** Throws `quota_exceeded` where the plan allows no more, dead ones left out. */
-async function openWithinPlan(deps: LaunchDeps, key: SessionKey, epoch: number): Promise<Container | null> {
+async function openWithinPlan(deps: LaunchDeps, key: SessionKey, epoch: number) {
   const { runningContainers: limit } = await readLimits(deps, key.tenant_id);
   const first = await openEpoch(deps, key, epoch, limit);
   const isFree = first.kind === "full" && (await reclaim(deps, key.tenant_id)) > 0;
   const opened = isFree ? await openEpoch(deps, key, epoch, limit) : first;
   if (opened.kind === "full") throw quotaExceeded("runningContainers", limit);
-  return opened.kind === "opened" ? opened.container : null;
+  return opened.kind === "opened" ? opened : null;
 }
 
-/** Only what the deployment gives to whoever asks for nothing else. */
-async function adopt(
-  deps: LaunchDeps,
-  container: Container,
-  { size, image }: { size?: string | undefined; image?: string | undefined },
-): Promise<string | null> {
-  if (!deps.warm || size !== undefined || image !== undefined) return null;
+interface Sought {
+  wish: Awaited<ReturnType<typeof readWish>>;
+  /** Who waits for a session, of the size and image that are given to whoever asks for nothing else. */
+  waiting: WarmSandbox[];
+}
+
+/** What the session's container is to be; read while its epoch is opened, since who waits is claimed under a condition. */
+async function seek(deps: LaunchDeps, { tenant_id, session_id }: SessionKey, mayAdopt: boolean): Promise<Sought> {
+  const [wish, waiting] = await Promise.all([
+    readWish(deps.table, { tenant_id, session_id }),
+    deps.warm && mayAdopt ? listWarm(deps.table).catch(() => []) : [],
+  ]);
+  return { wish, waiting };
+}
+
+async function adopt(deps: LaunchDeps, container: Container, { wish, waiting }: Sought): Promise<string | null> {
+  if (!deps.warm || wish.size !== undefined || wish.image !== undefined) return null;
   try {
-    return await adoptWarm(deps, container);
+    return await adoptWarm(deps, container, waiting);
   } catch (error) {
     deps.log.warn("no warm sandbox", { error: error instanceof Error ? error.message : String(error) });
     return null;
@@ -171,18 +180,16 @@ async function adopt(
   }
 }
 
-async function launch(deps: LaunchDeps, container: Container, mayAdopt: boolean): Promise<Container> {
+async function launch(deps: LaunchDeps, container: Container, sought: Sought, mayAdopt: boolean): Promise<Container> {
   const { tenant_id, session_id, epoch } = container;
-  const [bootSecret, wish] = await Promise.all([
-    deps.bootSecret(session_id, epoch),
-    readWish(deps.table, { tenant_id, session_id }),
-  ]);
+  const { wish } = sought;
   const refused = notOffered(wish, deps.provider.capabilities)[0];
   const { size, image } = wish;
   if (mayAdopt && !refused) {
-    const taskId = await adopt(deps, container, wish);
+    const taskId = await adopt(deps, container, sought);
     if (taskId !== null) return { ...container, task_id: taskId };
   }
+  const bootSecret = await deps.bootSecret(session_id, epoch);
   const outcome: LaunchOutcome = refused
     ? { kind: "refused", message: `sbx_config.${refused.path}: ${refused.message}` }
     : await deps.provider.launch({ tenantId: tenant_id, sessionId: session_id, epoch, bootSecret, size, image });
@@ -209,10 +216,16 @@ export async function ensureContainer(deps: LaunchDeps, key: SessionKey): Promis
   const newest = await latestContainer(deps.table, key);
   const need = needOf(newest, deps.clock.now());
   if (need.kind === "use") return need.container;
-  if (need.kind === "relaunch") return launch(deps, need.container, false);
+  if (need.kind === "relaunch") return launch(deps, need.container, await seek(deps, key, false), false);
   if (newest && isLive(newest)) await replaceContainer(deps, newest, "replaced: it stopped answering");
-  const opened = await openWithinPlan(deps, key, need.epoch);
-  if (opened) return launch(deps, opened, true);
+  const [opened, sought] = await Promise.all([openWithinPlan(deps, key, need.epoch), seek(deps, key, true)]);
+  if (opened) {
+    const told = announce(deps, key, opened.rows);
+    told.catch(() => undefined);
+    const container = await launch(deps, opened.container, sought, true);
+    await told;
+    return container;
+  }
   const other = await latestContainer(deps.table, key);
   if (!other) throw new AppError("sandbox_unavailable");
   return other;

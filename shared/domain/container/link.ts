@@ -126,7 +126,13 @@ export async function greet(
     last_heartbeat_at: deps.clock.now(),
     ...(frame.private_ip ? { private_ip: frame.private_ip } : {}),
   };
-  const kept = await patchContainer(deps.table, container, ["starting", "ready", "stopping"], change);
+  const [kept, source, credential, author] = await Promise.all([
+    patchContainer(deps.table, container, ["starting", "ready", "stopping"], change),
+    sourceOf(deps, link.key, conversation),
+    // Only the first welcome is read of its source.
+    container.status === "starting" ? readCredential(deps, link.key) : null,
+    authorOf(deps.table, link.key, container.user_id),
+  ]);
   if (!kept) throw new AppError("conflict", "This container was replaced");
   const linked = { ...container, ...change };
   await sendCommand(deps, linked, {
@@ -134,14 +140,10 @@ export async function greet(
     frame_id: frame.frame_id,
     session_id: link.key.session_id,
     epoch: link.epoch,
-    source: {
-      ...(await sourceOf(deps, link.key, conversation)),
-      // Only the first welcome is read of its source.
-      credential: container.status === "starting" ? await readCredential(deps, link.key) : null,
-    },
+    source: { ...source, credential },
     preview_key: container.preview_key,
     control_key: container.control_key,
-    checkpoint_as: { author: await authorOf(deps.table, link.key, container.user_id), co_author: coAuthor },
+    checkpoint_as: { author, co_author: coAuthor },
     idle_stop_seconds: idleStopSeconds,
     configurable: true,
   });
@@ -181,9 +183,15 @@ export async function markReady(
     },
     conversation,
   );
-  if (outcome.kind === "committed") await announce(deps, key, outcome.rows);
-  const current = outcome.kind === "committed" ? outcome.conversation : conversation;
-  await catchUp(deps, { ...container, status: "ready", connection_id: link.connectionId }, current);
+  const committed = outcome.kind === "committed" ? outcome : null;
+  await Promise.all([
+    committed && announce(deps, key, committed.rows),
+    catchUp(
+      deps,
+      { ...container, status: "ready", connection_id: link.connectionId },
+      committed?.conversation ?? conversation,
+    ),
+  ]);
 }
 
 /** False where the container is fenced: the caller closes the link. */

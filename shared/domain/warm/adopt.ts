@@ -5,7 +5,7 @@ import type { Sockets } from "../../ports/sockets.ts";
 import { sendCommand } from "../container/command.ts";
 import type { Container } from "../container/container.ts";
 import { canAdopt } from "./warm.decisions.ts";
-import { listWarm, type WarmSandbox } from "./warm.ts";
+import type { WarmSandbox } from "./warm.ts";
 
 export interface AdoptDeps {
   table: Table;
@@ -17,8 +17,12 @@ export interface AdoptDeps {
 
 type Heir = Pick<Container, "tenant_id" | "session_id" | "epoch">;
 
-/** It is this container's from now on, or somebody else's: one transaction names it in both rows. */
-async function claim(deps: AdoptDeps, { pool_id, task_id }: WarmSandbox, heir: Heir): Promise<boolean> {
+/**
+ * It is this container's from now on, or somebody else's: one transaction names it in both rows, and makes its link the
+ * session's where it can go on there. Its token stays the pool's.
+ */
+async function claim(deps: AdoptDeps, warm: WarmSandbox, heir: Heir): Promise<boolean> {
+  const { pool_id, task_id, connection_id = "", adopts_in_place } = warm;
   const { tenant_id, session_id, epoch } = heir;
   const claimed_at = deps.clock.now();
   const { canceled } = await rows(deps.table)
@@ -33,6 +37,15 @@ async function claim(deps: AdoptDeps, { pool_id, task_id }: WarmSandbox, heir: H
         .set({ task_id: task_id ?? "" })
         .where((row, { eq, notExists }) => `${eq(row.status, "starting")} AND ${notExists(row.task_id)}`)
         .commit(),
+      ...(adopts_in_place
+        ? [
+            entities.connection
+              .patch({ connection_id })
+              .set({ tenant_id, session_id, epoch, pool_id })
+              .where((row, { eq }) => eq(row.session_id, pool_id))
+              .commit(),
+          ]
+        : []),
     ])
     .go();
   return !canceled;
@@ -41,17 +54,18 @@ async function claim(deps: AdoptDeps, { pool_id, task_id }: WarmSandbox, heir: H
 /** Tells it whose it is. False where it has no link any more. */
 export async function sendAdoption(
   deps: Pick<AdoptDeps, "sockets" | "bootSecret">,
-  warm: Pick<WarmSandbox, "connection_id">,
+  { connection_id, adopts_in_place }: Pick<WarmSandbox, "connection_id" | "adopts_in_place">,
   { tenant_id, session_id, epoch }: Heir,
 ): Promise<boolean> {
   const boot_secret = await deps.bootSecret(session_id, epoch);
-  return sendCommand(deps, warm, { type: "adopt", tenant_id, session_id, epoch, boot_secret });
+  const adoption = { type: "adopt" as const, tenant_id, session_id, epoch, boot_secret };
+  return sendCommand(deps, { connection_id }, { ...adoption, ...(adopts_in_place ? { in_place: true } : {}) });
 }
 
-/** A sandbox that waits becomes this container's; its task, or null where there is none. */
-export async function adoptWarm(deps: AdoptDeps, heir: Heir): Promise<string | null> {
+/** One of these, which were waiting a moment ago, becomes this container's; its task, or null where there is none. */
+export async function adoptWarm(deps: AdoptDeps, heir: Heir, waiting: WarmSandbox[]): Promise<string | null> {
   const now = deps.clock.now();
-  for (const warm of (await listWarm(deps.table)).filter((one) => canAdopt(one, now))) {
+  for (const warm of waiting.filter((one) => canAdopt(one, now))) {
     if (!warm.task_id || !(await claim(deps, warm, heir))) continue;
     if (await sendAdoption(deps, warm, heir)) return warm.task_id;
     // Should it come back: the row names another task by then, and it is told to stop.

@@ -11,6 +11,8 @@ export type WarmLinkDeps = Pick<AdoptDeps, "table" | "clock" | "sockets" | "boot
 export interface WarmLink {
   poolId: string;
   connectionId: string;
+  /** The link became a session's, and whoever is at its other end was not told. */
+  isAdopted?: boolean;
 }
 
 /** All that a sandbox may say which is nobody's. */
@@ -26,27 +28,33 @@ const emptySource = {
 };
 
 /** Who claimed it may have died before it was told, or the message was lost. */
-async function adoptAgain(deps: WarmLinkDeps, warm: WarmSandbox, { connectionId }: WarmLink): Promise<void> {
+async function adoptAgain(deps: WarmLinkDeps, warm: WarmSandbox, link: WarmLink): Promise<void> {
   const { tenant_id = "", session_id = "", epoch = 0, task_id } = warm;
   const container = await findContainer(deps.table, { tenant_id, session_id }, epoch);
   const isWanted = container?.status === "starting" && container.task_id === task_id && !container.boot_redeemed_at;
-  const link = { connection_id: connectionId };
-  if (isWanted) await sendAdoption(deps, link, container);
-  else await sendCommand(deps, link, { type: "stop", reason: "it is nobody's any more" });
+  const at = { connection_id: link.connectionId, adopts_in_place: link.isAdopted ?? false };
+  if (isWanted) await sendAdoption(deps, at, container);
+  else await sendCommand(deps, at, { type: "stop", reason: "it is nobody's any more" });
 }
 
-async function touch(deps: WarmLinkDeps, link: WarmLink, isHello: boolean): Promise<void> {
+type Greeting = Pick<WarmSandbox, "status" | "adopts_in_place">;
+
+async function touch(deps: WarmLinkDeps, link: WarmLink, greeting?: Greeting): Promise<void> {
   const { poolId, connectionId } = link;
   const heard = { last_heartbeat_at: deps.clock.now(), connection_id: connectionId };
-  if (await patchWarm(deps.table, poolId, { ...heard, ...(isHello ? { status: "warm" } : {}) })) return;
+  if (await patchWarm(deps.table, poolId, { ...heard, ...greeting })) return;
   const warm = await findWarm(deps.table, poolId);
   if (warm) return adoptAgain(deps, warm, link);
   await sendCommand(deps, { connection_id: connectionId }, { type: "stop", reason: "it is nobody's any more" });
   throw new AppError("conflict", "This sandbox is not wanted any more");
 }
 
-export async function greetWarm(deps: WarmLinkDeps, link: WarmLink, frame: { frame_id: string }): Promise<void> {
-  await touch(deps, link, true);
+export async function greetWarm(
+  deps: WarmLinkDeps,
+  link: WarmLink,
+  frame: { frame_id: string; adopts_in_place?: true | undefined },
+): Promise<void> {
+  await touch(deps, link, { status: "warm", adopts_in_place: frame.adopts_in_place ?? false });
   await sendCommand(
     deps,
     { connection_id: link.connectionId },
@@ -63,5 +71,5 @@ export async function greetWarm(deps: WarmLinkDeps, link: WarmLink, frame: { fra
 }
 
 export function keepWarm(deps: WarmLinkDeps, link: WarmLink): Promise<void> {
-  return touch(deps, link, false);
+  return touch(deps, link);
 }

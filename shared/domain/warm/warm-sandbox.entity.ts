@@ -12,6 +12,8 @@ export const warmSandboxEntity = createSchema({
     /** Absent until the launch is known to have happened. */
     task_id: { type: "string" },
     connection_id: { type: "string" },
+    /** Its link can become its session's. */
+    adopts_in_place: { type: "boolean" },
     created_at: { type: "number", required: true, readOnly: true },
     boot_redeemed_at: { type: "number" },
     last_heartbeat_at: { type: "number", required: true },

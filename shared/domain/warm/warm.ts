@@ -16,7 +16,9 @@ export async function findWarm(table: Table, pool_id: string): Promise<WarmSandb
   return found.data;
 }
 
-type Change = Partial<Pick<WarmSandbox, "status" | "task_id" | "connection_id" | "last_heartbeat_at">>;
+type Change = Partial<
+  Pick<WarmSandbox, "status" | "task_id" | "connection_id" | "adopts_in_place" | "last_heartbeat_at">
+>;
 
 /** False where it was given away, or is gone. */
 export async function patchWarm(table: Table, pool_id: string, change: Change): Promise<boolean> {

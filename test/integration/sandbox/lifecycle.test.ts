@@ -29,34 +29,6 @@ test.each(["supervisor", "toolbox"])("%s --version", (name) => {
 });
 
 test("a refused boot secret ends the process", async () => {
-  platform.refuseWith = 401;
-  await task.start(platform);
-  expect(await task.ended()).toBe(1);
-  expect(platform.frames).toEqual([]);
-  expect(task.log).not.toContain("boot-secret");
-});
-
-test("an epoch that is over ends the process at its next connect", async () => {
-  await task.start(platform);
-  await platform.next("sandbox.ready");
-  platform.refuseWith = 403;
-  platform.dropLinks();
-  expect(await task.ended()).toBe(1);
-});
-
-test("a platform that is away is tried again", async () => {
-  platform.refuseWith = 503;
-  await task.start(platform);
-  await platform.until(() => (platform.redeemed ? true : undefined), "a try");
-  platform.refuseWith = null;
-  await platform.next("sandbox.ready");
-});
-
-test("the token is renewed over the link, and the next link uses the new one", async () => {
-  platform.tokenLifeSeconds = 1;
-  await task.start(platform);
-  await platform.next("sandbox.ready");
-  await platform.next("sandbox.renew_token");
   platform.tokenLifeSeconds = 900;
   const renewed = platform.framesOf("sandbox.renew_token").length;
   await platform.until(
@@ -195,6 +167,21 @@ test("one that waits becomes the session that it is told, once, and proves it li
   expect(task.log).not.toContain("of the session");
   task.supervisor?.kill("SIGTERM");
   expect((await platform.next("sandbox.stopping")).reason).toBe("SIGTERM");
+});
+
+test("one that waits goes on on the link that it has; cut off before it has a token, it redeems the session's secret", async () => {
+  task.startToolbox();
+  await task.startSupervisor(platform, { TENANT_ID: "ten_00000000000000000000000000", SESSION_ID: "pool-1" });
+  expect(await platform.next("sandbox.hello")).toMatchObject({ adopts_in_place: true });
+  platform.send({ type: "adopt", tenant_id: "t", session_id: "s", epoch: 3, boot_secret: "its own", in_place: true });
+  await platform.next("sandbox.ready");
+  expect(platform.framesOf("sandbox.hello")).toHaveLength(2);
+  expect(platform.authorizations).toHaveLength(1);
+  expect(platform.redeemed).toMatchObject({ session_id: "pool-1" });
+  platform.dropLinks();
+  await platform.until(() => platform.authorizations[1], "a second link");
+  expect(platform.redeemed).toMatchObject({ session_id: "s", epoch: 3, boot_secret: "its own" });
+  expect((await platform.runTool("bash", { command: "echo on" })).output).toContain("on");
 });
 
 test("files that a process changes are told apart from the assistant's", async () => {

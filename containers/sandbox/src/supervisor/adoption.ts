@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type WebSocket from "ws";
 import type { Environment } from "../../../../shared/config/env.ts";
 import { log } from "../log.ts";
 import { version } from "../version.ts";
@@ -17,6 +18,12 @@ interface AdoptionOptions {
   exit: (code: number) => void;
 }
 
+/** Whom it serves, and the link where that goes on as it is; without one it links with a token of its own. */
+export interface Adopted {
+  environment: Launched;
+  link?: WebSocket | null;
+}
+
 const renewTimeoutMs = 20_000;
 
 export function isNobodys({ TENANT_ID }: Launched): boolean {
@@ -27,22 +34,25 @@ export function isNobodys({ TENANT_ID }: Launched): boolean {
  * Waits, on a link of its own that can do nothing else, for the one session that this sandbox will serve: the environment
  * of a supervisor that was launched for it. Rejects where the platform does not want this sandbox.
  */
-export async function awaitAdoption(environment: Launched, { random, exit }: AdoptionOptions): Promise<Launched> {
+export async function awaitAdoption(environment: Launched, { random, exit }: AdoptionOptions): Promise<Adopted> {
   const { PLATFORM_URL, WEBSOCKET_URL, TENANT_ID, SESSION_ID, EPOCH, BOOT_SECRET } = environment;
   const secret = { tenant_id: TENANT_ID, session_id: SESSION_ID, epoch: EPOCH, boot_secret: BOOT_SECRET };
-  const holder = new TokenHolder(await redeemBootSecret(PLATFORM_URL, secret, random));
-  const adopted = await new Promise<Adoption>((resolve) => {
+  const holder = new TokenHolder(() => redeemBootSecret(PLATFORM_URL, secret, random));
+  await holder.current();
+  const { adopted, open } = await new Promise<{ adopted: Adoption; open: WebSocket | null }>((resolve) => {
     const link = new PlatformLink({
       url: WEBSOCKET_URL,
-      token: () => holder.token,
-      hello: { version, private_ip: null },
+      token: () => holder.current(),
+      hello: { version, private_ip: null, adopts_in_place: true },
+      heartbeat: { is_nobodys: true },
       random,
       onWelcome: () => log("waiting for a session"),
       onCommand: (command) => {
         if (command.type === "stop") return exit(0);
         if (command.type !== "adopt") return;
-        link.close();
-        resolve(command);
+        const open = command.in_place ? link.release() : null;
+        if (!open) link.close();
+        resolve({ adopted: command, open });
       },
       onFenced: () => exit(1),
     });
@@ -53,11 +63,7 @@ export async function awaitAdoption(environment: Launched, { random, exit }: Ado
   // For whoever looks at this machine from outside: the environment that it was started with names nobody.
   writeFileSync(join(environment.STATE_DIR, "session"), adopted.session_id);
   log("adopted", { session_id: adopted.session_id, epoch: adopted.epoch });
-  return {
-    ...environment,
-    TENANT_ID: adopted.tenant_id,
-    SESSION_ID: adopted.session_id,
-    EPOCH: adopted.epoch,
-    BOOT_SECRET: adopted.boot_secret,
-  };
+  const { tenant_id, session_id, epoch, boot_secret } = adopted;
+  const own = { TENANT_ID: tenant_id, SESSION_ID: session_id, EPOCH: epoch, BOOT_SECRET: boot_secret };
+  return { environment: { ...environment, ...own }, link: open };
 }

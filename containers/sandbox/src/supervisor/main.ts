@@ -1,12 +1,13 @@
 import { networkInterfaces } from "node:os";
 import { systemAddresses } from "../../../../shared/adapters/guarded-dial.ts";
 import { isPublicAddress } from "../../../../shared/adapters/public-address.ts";
-import { type Environment, readEnvironment } from "../../../../shared/config/env.ts";
+import { readEnvironment } from "../../../../shared/config/env.ts";
 import { isOwnAddress } from "../proxy/own-addresses.ts";
 import { log, messageOf } from "../log.ts";
 import { version } from "../version.ts";
-import { awaitAdoption, isNobodys } from "./adoption.ts";
+import { type Adopted, awaitAdoption, isNobodys } from "./adoption.ts";
 import { Supervisor } from "./supervisor.ts";
+import { privateAddress } from "./task-metadata.ts";
 
 function start(): void {
   // The toolbox, another user, reads and writes the same files.
@@ -14,18 +15,20 @@ function start(): void {
   const environment = readEnvironment("supervisor", process.env);
   delete process.env["BOOT_SECRET"];
   const exit = (code: number) => process.exit(code);
-  if (!isNobodys(environment)) return serve(environment);
+  const address = privateAddress(process.env["ECS_CONTAINER_METADATA_URI_V4"]);
+  if (!isNobodys(environment)) return serve({ environment }, address);
   for (const signal of signals) process.once(signal, () => exit(0));
   awaitAdoption(environment, { random: Math.random, exit }).then((adopted) => {
     for (const signal of signals) process.removeAllListeners(signal);
-    serve(adopted);
+    serve(adopted, address);
   }, failed);
 }
 
-function serve(environment: Environment<"supervisor">): void {
+function serve({ environment, link = null }: Adopted, address: Promise<string | null>): void {
   const supervisor = new Supervisor({
     environment,
-    metadataUri: process.env["ECS_CONTAINER_METADATA_URI_V4"],
+    link,
+    address,
     network: {
       addressesOf: systemAddresses,
       mayReach: (address) => isPublicAddress(address) && !isOwnAddress(address, networkInterfaces()),

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type WebSocket from "ws";
 import type { Environment } from "../../../../shared/config/env.ts";
 import { mergeTarget } from "../../../../shared/protocol/merge.ts";
 import { previewPorts } from "../../../../shared/protocol/preview.ts";
@@ -16,7 +17,6 @@ import { TokenHolder, redeemBootSecret } from "./platform/sandbox-token.ts";
 import { Uploads } from "./platform/uploads.ts";
 import { PortAnnouncements } from "./port-announcements.ts";
 import { PreviewServer } from "./preview-server.ts";
-import { privateAddress } from "./task-metadata.ts";
 import { Terminals } from "./terminal/terminals.ts";
 import { Provision } from "./provision.ts";
 import { ToolCalls } from "./tools/tool-calls.ts";
@@ -26,7 +26,10 @@ import { Workspace } from "./workspace/workspace.ts";
 
 export interface SupervisorOptions {
   environment: Environment<"supervisor">;
-  metadataUri: string | undefined;
+  /** Open, and this session's already; null: one is to be opened. */
+  link: WebSocket | null;
+  /** The task's own; null where it has none. */
+  address: Promise<string | null>;
   /** How the toolbox's way out resolves and dials, where it has one. */
   network: DialOptions;
   random: () => number;
@@ -119,22 +122,16 @@ export class Supervisor {
 
   /** Rejects with `EpochFenced` where the platform does not want this container. */
   async start(): Promise<void> {
-    const { environment, random } = this.#options;
+    const { environment, random, link: open } = this.#options;
     const { TENANT_ID, SESSION_ID, EPOCH, BOOT_SECRET } = environment;
-    const [address, token] = await Promise.all([
-      privateAddress(this.#options.metadataUri),
-      redeemBootSecret(
-        environment.PLATFORM_URL,
-        { tenant_id: TENANT_ID, session_id: SESSION_ID, epoch: EPOCH, boot_secret: BOOT_SECRET },
-        random,
-      ),
-    ]);
-    await this.#listen(address);
-    const holder = new TokenHolder(token);
+    const secret = { tenant_id: TENANT_ID, session_id: SESSION_ID, epoch: EPOCH, boot_secret: BOOT_SECRET };
+    const holder = new TokenHolder(() => redeemBootSecret(environment.PLATFORM_URL, secret, random));
     this.#token = holder;
+    const [address] = await Promise.all([this.#options.address, open ? null : holder.current()]);
+    await this.#listen(address);
     const link = new PlatformLink({
       url: environment.WEBSOCKET_URL,
-      token: () => holder.token,
+      token: () => holder.current(),
       hello: { version, private_ip: address },
       random,
       onWelcome: (welcome) => this.#welcomed(welcome),
@@ -161,7 +158,8 @@ export class Supervisor {
     this.#door.on(previewPorts, async () => ({ ports: [...this.#ports].toSorted((a, b) => a - b) }));
     this.#door.on(mergeTarget, async (body) => (await this.#ready.promise).merge(body));
     void this.#toolbox.keepConnected();
-    link.connect();
+    if (open) link.take(open);
+    else link.connect();
     holder.keepFresh(() => link.request({ type: "sandbox.renew_token" }, renewTimeoutMs));
   }
 

@@ -6,6 +6,7 @@ import { log, messageOf } from "../../log.ts";
 import { backOffMs } from "./back-off.ts";
 import { fragmentsOf } from "./fragments.ts";
 import { Outbox } from "./outbox.ts";
+import { EpochFenced } from "./sandbox-token.ts";
 
 type WithoutId<F> = F extends { frame_id: string } ? Omit<F, "frame_id"> : never;
 /** A frame as its sender makes it; the link gives it its id. */
@@ -15,9 +16,11 @@ export type Command = Exclude<SandboxCommand, { type: "welcome" | "ack" }>;
 
 interface LinkOptions {
   url: string;
-  /** The token of now: asked at each connect. */
-  token: () => string;
-  hello: { version: string; private_ip: string | null };
+  /** The token of now: asked at each connect. Rejects with `EpochFenced` where there will never be one. */
+  token: () => Promise<string>;
+  hello: { version: string; private_ip: string | null; adopts_in_place?: true };
+  /** Said with each heartbeat. */
+  heartbeat?: { is_nobodys: true };
   random: () => number;
   onWelcome: (welcome: Welcome) => void;
   onCommand: (command: Command) => void;
@@ -56,15 +59,47 @@ export class PlatformLink {
   }
 
   connect(): void {
+    this.#options.token().then(
+      (token) => this.#closed || this.#dial(token),
+      (error: unknown) => {
+        log("no token", { error: messageOf(error) });
+        if (error instanceof EpochFenced) this.#fence();
+        else this.#connectLater();
+      },
+    );
+  }
+
+  /** Goes on with a link that another has released: hello is said at once. */
+  take(socket: WebSocket): void {
+    if (socket.readyState !== WebSocket.OPEN) return this.connect();
+    socket.removeAllListeners();
+    this.#attend(socket);
+    this.#opened();
+  }
+
+  /** Lets go of the link and leaves it open. Null while it is down. */
+  release(): WebSocket | null {
+    const socket = this.#socket;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    socket?.removeAllListeners().on("error", (error) => log("link error", { error: messageOf(error) }));
+    return socket;
+  }
+
+  #dial(token: string): void {
     const socket = new WebSocket(this.#options.url, [subprotocol], {
-      headers: { authorization: `Bearer ${this.#options.token()}` },
+      headers: { authorization: `Bearer ${token}` },
       handshakeTimeout: handshakeMs,
       perMessageDeflate: false,
       maxPayload: 2 * maxMessageBytes,
     });
+    socket.on("open", () => this.#opened());
+    this.#attend(socket);
+  }
+
+  #attend(socket: WebSocket): void {
     this.#socket = socket;
     this.#welcomed = false;
-    socket.on("open", () => this.#opened());
     socket.on("message", (data) => this.#receive(data as Buffer));
     socket.on("pong", () => (this.#heardAtMs = Date.now()));
     socket.on("unexpected-response", (_request, response) => {
@@ -152,9 +187,13 @@ export class PlatformLink {
     if (socket !== this.#socket || this.#closed) return;
     this.#socket = null;
     this.#welcomed = false;
+    log("link lost", { code });
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
     const waitMs = backOffMs(this.#attempt, this.#options.random);
     this.#attempt += 1;
-    log("link lost", { code, retry_in_ms: waitMs });
     setTimeout(() => this.#closed || this.connect(), waitMs);
   }
 
@@ -173,7 +212,7 @@ export class PlatformLink {
     if (nowMs - this.#beatAtMs >= heartbeatMs) {
       this.#beatAtMs = nowMs;
       socket.ping();
-      this.sendLive({ type: "sandbox.heartbeat" });
+      this.sendLive({ type: "sandbox.heartbeat", ...this.#options.heartbeat });
     }
     this.#sendDue();
   }

@@ -46,21 +46,26 @@ async function redeemOnce(platformUrl: string, secret: RedeemBootSecret): Promis
 
 type Renew = () => Promise<Record<string, unknown>>;
 
-/** The token of now, renewed over the link at two thirds of its life. In memory only. */
+/** Who was adopted on its link needs its first token only to link anew: its first calls go before that. */
+const firstRenewMs = 3000;
+
+/** The token of now, redeemed where there is none yet, renewed over the link at two thirds of its life. In memory only. */
 export class TokenHolder {
-  #token: SandboxToken;
+  readonly #redeem: () => Promise<SandboxToken>;
+  #token: SandboxToken | null = null;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(first: SandboxToken) {
-    this.#token = first;
+  constructor(redeem: () => Promise<SandboxToken>) {
+    this.#redeem = redeem;
   }
 
-  get token(): string {
+  async current(): Promise<string> {
+    this.#token ??= await this.#redeem();
     return this.#token.token;
   }
 
   keepFresh(renew: Renew): void {
-    this.#schedule(renew, (this.#token.expires_in * 1000 * 2) / 3);
+    this.#schedule(renew, this.#token ? (this.#token.expires_in * 1000 * 2) / 3 : firstRenewMs);
   }
 
   stop(): void {

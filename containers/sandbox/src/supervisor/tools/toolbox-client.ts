@@ -16,7 +16,8 @@ interface ToolboxHandlers {
   onGone: () => void;
 }
 
-const redialMs = 50;
+/** To dial in vain costs a tenth of a millisecond; the pause is part of every start. */
+const redialMs = 10;
 /** Both programs start at once, of one image: either may be the slower one. */
 const startLimitMs = 20_000;
 /** A restart takes seconds. */
@@ -82,23 +83,17 @@ export class ToolboxClient {
   /** A byte pipe to a server in the toolbox's network namespace. Rejects where nothing listens. */
   async dialPort(port: number): Promise<Socket> {
     const socket = await this.#dial({ op: "connect", port });
-    const timer = setTimeout(() => socket.destroy(new Error("the toolbox did not answer")), connectTimeoutMs);
-    return new Promise((resolve, reject) => {
-      const buffer = new LineBuffer(maxReportLineBytes);
-      const fail = (): void => reject(new Error(`nothing listens on port ${port}`));
-      const onData = (chunk: Buffer): void => {
-        const [line] = buffer.push(chunk, 1);
-        if (line === undefined) return;
-        socket.off("data", onData).off("close", fail).pause();
-        const answer = ConnectAnswer.safeParse(parseLine(line));
-        if (!answer.success || !answer.data.connected) return fail();
-        const rest = buffer.take();
-        if (rest.length > 0) socket.unshift(rest);
-        resolve(socket);
-      };
-      socket.on("data", onData);
-      socket.on("close", fail);
-    }).finally(() => clearTimeout(timer)) as Promise<Socket>;
+    const timer = setTimeout(() => socket.destroy(), connectTimeoutMs);
+    try {
+      await isConnected(socket);
+      return socket;
+    } catch {
+      // Half of it would stay open: the toolbox has said its last word.
+      socket.destroy();
+      throw new Error(`nothing listens on port ${port}`);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** One question about files, on a connection of its own. */
@@ -144,4 +139,27 @@ export class ToolboxClient {
     if (report.data.op === "shared") return this.#shares.get(report.data.share_id)?.();
     this.#handlers.onReport(report.data);
   }
+}
+
+/** The toolbox is untrusted: rejects for any answer but one, and where none comes. */
+function isConnected(socket: Socket): Promise<void> {
+  const buffer = new LineBuffer(maxReportLineBytes);
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new Error("not connected"));
+    const onData = (chunk: Buffer): void => {
+      try {
+        const [line] = buffer.push(chunk, 1);
+        if (line === undefined) return;
+        socket.off("data", onData).off("close", fail).pause();
+        const rest = buffer.take();
+        if (rest.length > 0) socket.unshift(rest);
+        if (ConnectAnswer.parse(parseLine(line)).connected) resolve();
+        else fail();
+      } catch {
+        fail();
+      }
+    };
+    socket.on("data", onData);
+    socket.on("close", fail);
+  });
 }

@@ -1,12 +1,12 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
+import { maxPackBytes } from "../../../../../shared/protocol/limits.ts";
 import type { WorkspaceSource } from "../../../../../shared/protocol/sandbox-frame.ts";
 import { fetchBase } from "../git/base-fetch.ts";
 import { checkOut } from "../git/checkout.ts";
 import { hasGit } from "../git/git-program.ts";
 import { checkOutWithProgram } from "../git/native-checkout.ts";
 import { type Folder, emptyFolder } from "../git/folder-tree.ts";
-import { maxPackBytes } from "../git/git-http.ts";
 import { History } from "../git/history.ts";
 import { ObjectStore } from "../git/object-store.ts";
 import { type PackPart, partOf } from "../git/pack.ts";
@@ -43,25 +43,25 @@ export async function prepareWorkspace(
       })
     : null;
   const history = new History(baseCommit, join(stateDirectory, "parts"));
-  const restored = await restorePacks(store, source.pack_urls);
-  if (source.commit) await history.restore(source.commit, restored);
+  if (source.commit) await history.restore(source.commit, restoredPacks(store, source.pack_urls));
   const head = source.commit ?? baseCommit;
-  const write = (await hasGit()) ? checkOutWithProgram : checkOut;
-  const root = head ? await write({ store, stats, workspace, tree: await treeOf(store, head) }) : emptyFolder;
+  const root = head ? await writeTree({ store, stats, workspace, tree: await treeOf(store, head) }) : emptyFolder;
   if (source.tree !== undefined && root.oid !== source.tree)
     throw new Error(`checkpoint ${source.commit?.slice(0, 12)} is tree ${source.tree}, but ${root.oid} was restored`);
   if (head) await store.setHead(head);
   return { store, stats, root, history, baseCommit, restoredCommit: source.commit };
 }
 
-/** The packs of earlier checkpoints, oldest first. */
-async function restorePacks(store: ObjectStore, urls: string[]): Promise<PackPart[]> {
-  const parts: PackPart[] = [];
+async function writeTree(checkout: Parameters<typeof checkOut>[0]): Promise<Folder> {
+  return (await hasGit()) ? checkOutWithProgram(checkout) : checkOut(checkout);
+}
+
+/** The packs of earlier checkpoints, oldest first: one of them in memory at a time. */
+async function* restoredPacks(store: ObjectStore, urls: string[]): AsyncGenerator<PackPart> {
   for (const url of urls) {
     const pack = await download(url);
-    parts.push(partOf(pack, await store.addPack(pack)));
+    yield partOf(pack, await store.addPack(pack));
   }
-  return parts;
 }
 
 /** The supervisor and the toolbox are two users and both write here. */
