@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AwsService, Running } from "../contract.ts";
 import type { Clock } from "../../../shared/ports/clock.ts";
 import type { Ids } from "../../../shared/ports/ids.ts";
 import { ecsApi } from "./api.ts";
+import { endLeftovers } from "./leftovers.ts";
 import { detectLimits, type Limits } from "./limits.ts";
 import { startMetadata } from "./metadata.ts";
 import type { Programs } from "./programs.ts";
@@ -52,8 +53,7 @@ export async function createEcs(options: EcsOptions): Promise<Ecs> {
   const bubblewrap = isolated ? probeBubblewrap() : null;
   const limits = isolated ? (options.limits ?? (await detectLimits())) : unlimited;
   const tasksDirectory = join(options.rootDirectory, "tasks");
-  // What an earlier platform left: its tasks ended with it.
-  await rm(tasksDirectory, { recursive: true, force: true, maxRetries: 3 });
+  await endLeftovers(tasksDirectory);
   await mkdir(tasksDirectory, { recursive: true });
   await chmod(options.rootDirectory, 0o700);
   const metadata = await startMetadata(() => tasks.states());

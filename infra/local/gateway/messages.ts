@@ -19,7 +19,7 @@ export interface MessageRouting {
  * Messages of one connection whose functions run: past it the socket is not read, so that nobody's flood takes all of this
  * machine. API Gateway has throttles instead. Routes of their own are a program's, which waits for nothing there.
  */
-const maxInFlight = { ownRoute: 4, defaultRoute: 32 };
+const maxInFlight = { ownRoute: 2, defaultRoute: 32 };
 
 /**
  * Sends each message to the function of its route, as an invocation of its own: two messages of one connection run at the same
@@ -44,8 +44,10 @@ export function messageRouter(routing: MessageRouting): (connection: OpenConnect
     inFlight.set(connection, count);
     if (count >= limit) connection.socket.pause();
     await dispatch(connection, routeKey, text);
-    inFlight.set(connection, (inFlight.get(connection) ?? 1) - 1);
-    if (connection.socket.isPaused) connection.socket.resume();
+    const left = (inFlight.get(connection) ?? 1) - 1;
+    inFlight.set(connection, left);
+    // What was read before the pause is more than the limit now and then.
+    if (left < limit && connection.socket.isPaused) connection.socket.resume();
   }
 
   async function dispatch(connection: OpenConnection, routeKey: string, text: string): Promise<void> {

@@ -7,8 +7,11 @@ import type { InvokeOutcome } from "../contract.ts";
 import type { DeployedFunction } from "../template/deployed-stack.ts";
 import { type ResponseSink, StreamedResponse, type WorkerOutcome } from "./streamed-response.ts";
 
-/** Lambda's own limit for loading the code. */
-const maxStartMs = 10_000;
+/**
+ * For loading the code. Lambda gives it 10 s, and what took longer the function's own time at the next event; a busy machine
+ * that gave up earlier would load the same code for ever.
+ */
+const maxStartMs = 60_000;
 
 type Thrown = Omit<Extract<WorkerOutcome, { kind: "threw" }>, "kind">;
 type Failure = Exclude<InvokeOutcome, { kind: "returned" }>;

@@ -1,14 +1,23 @@
+import { availableParallelism } from "node:os";
 import type { InvokeOutcome } from "../contract.ts";
 import type { DeployedFunction } from "../template/deployed-stack.ts";
 import { startEnvironment, type ExecutionEnvironment } from "./execution-environment.ts";
 import type { ResponseSink } from "./streamed-response.ts";
 
-/** Threads that load code at the same time: more would only make each start slower. */
-const maxStarting = 4;
 /** How long an event waits for a warm environment before one more is started beside it, which takes longer than most events. */
 const patienceMs = 100;
 /** Environments of one function, where the template reserves no other number. */
 const maxEnvironments = 64;
+/** Those of events that do not wait for anything: more would share the same processors, and cost the memory of each. */
+const forShortEvents = Math.max(3, availableParallelism() + 1);
+/**
+ * An event that takes longer than `longEventMs` waits for something, and makes room for another one beside it. No more threads
+ * than `maxStarting` load code at a time: each start would be slower.
+ */
+const free = { longEventMs: 300, maxStarting: 4 };
+/** This thread has no time left, and is perhaps all that is waited for: more events at a time make its tables no quicker. */
+const taken = { longEventMs: 1_500, maxStarting: 1 };
+const takenFrom = 0.9;
 
 export interface PoolOptions {
   of: DeployedFunction;
@@ -23,7 +32,8 @@ export interface PoolOptions {
 interface Slot {
   environment: ExecutionEnvironment;
   state: "starting" | "idle" | "busy";
-  idleSince: number;
+  /** When it got its event, or gave the last one back. */
+  since: number;
 }
 
 type Job = { event: string; sink: ResponseSink | undefined; done: (outcome: InvokeOutcome) => void };
@@ -36,6 +46,7 @@ export class FunctionPool {
   #running = 0;
   #stopped = false;
   #patience: NodeJS.Timeout | undefined;
+  #loop = performance.eventLoopUtilization();
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -62,9 +73,9 @@ export class FunctionPool {
 
   trim(): void {
     const { idleMs, now } = this.#options;
-    const idle = [...this.#slots].filter((slot) => slot.state === "idle").toSorted((a, b) => b.idleSince - a.idleSince);
+    const idle = [...this.#slots].filter((slot) => slot.state === "idle").toSorted((a, b) => b.since - a.since);
     for (const [index, slot] of idle.entries()) {
-      if (now() - slot.idleSince < (index === 0 ? idleMs * 10 : idleMs)) continue;
+      if (now() - slot.since < (index === 0 ? idleMs * 10 : idleMs)) continue;
       this.#slots.delete(slot);
       void slot.environment.terminate("idle");
     }
@@ -83,7 +94,7 @@ export class FunctionPool {
 
   #assign(): void {
     // The one used last is the warmest.
-    const idle = [...this.#slots].filter((slot) => slot.state === "idle").toSorted((a, b) => b.idleSince - a.idleSince);
+    const idle = [...this.#slots].filter((slot) => slot.state === "idle").toSorted((a, b) => b.since - a.since);
     for (const slot of idle) {
       const job = this.#waiting.shift();
       if (job === undefined) return;
@@ -91,23 +102,43 @@ export class FunctionPool {
     }
     if (this.#waiting.length === 0) return;
     if (this.#slots.size === 0) return this.#startMore();
+    this.#growLater();
+  }
+
+  #growLater(): void {
     this.#patience ??= setTimeout(() => {
       this.#patience = undefined;
-      if (!this.#stopped) this.#startMore();
+      if (this.#stopped || this.#waiting.length === 0) return;
+      this.#startMore();
+      this.#growLater();
     }, patienceMs);
   }
 
   #startMore(): void {
-    const starting = [...this.#slots].filter((slot) => slot.state === "starting").length;
-    const wanted = Math.min(this.#waiting.length, maxStarting, maxEnvironments - this.#slots.size + starting);
+    const { longEventMs, maxStarting } = this.#isTaken() ? taken : free;
+    const all = [...this.#slots];
+    // The first one takes what waited for it in no time, mostly.
+    if (all.length > 0 && all.every(({ state }) => state === "starting")) return;
+    const now = this.#options.now();
+    const starting = all.filter(({ state }) => state === "starting").length;
+    const long = all.filter(({ state, since }) => state === "busy" && now - since >= longEventMs).length;
+    const room = Math.min(maxEnvironments, forShortEvents + long) - all.length;
+    const wanted = Math.min(this.#waiting.length, maxStarting, room + starting);
     for (let count = starting; count < wanted; count++) void this.#start();
+  }
+
+  /** Since it was asked last. */
+  #isTaken(): boolean {
+    const { utilization } = performance.eventLoopUtilization(this.#loop);
+    this.#loop = performance.eventLoopUtilization();
+    return utilization >= takenFrom;
   }
 
   async #start(): Promise<void> {
     const slot: Slot = {
       environment: this.#newEnvironment(() => this.#slots.delete(slot)),
       state: "starting",
-      idleSince: 0,
+      since: 0,
     };
     this.#slots.add(slot);
     const failure = await slot.environment.started;
@@ -117,19 +148,20 @@ export class FunctionPool {
       return this.#assign();
     }
     slot.state = "idle";
-    slot.idleSince = this.#options.now();
+    slot.since = this.#options.now();
     this.#assign();
   }
 
   async #run(slot: Slot, job: Job): Promise<void> {
     slot.state = "busy";
+    slot.since = this.#options.now();
     this.#running++;
     const outcome = await slot.environment.run(job.event, job.sink);
     this.#running--;
     const gone = outcome.kind === "timed_out" || outcome.kind === "crashed";
     if (gone) this.#slots.delete(slot);
     slot.state = "idle";
-    slot.idleSince = this.#options.now();
+    slot.since = this.#options.now();
     job.done(outcome);
     if (!this.#stopped) this.#assign();
   }

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { InvokeOutcome } from "../../../infra/local/contract.ts";
 import { createLambdaHost, type LambdaHost } from "../../../infra/local/lambda/host.ts";
 import type { DeployedFunction } from "../../../infra/local/template/deployed-stack.ts";
@@ -8,7 +9,7 @@ const lines: string[] = [];
 const failures: InvokeOutcome[] = [];
 const hosts: LambdaHost[] = [];
 
-function hostOf(functions: DeployedFunction[], options: { idleMs?: number } = {}): LambdaHost {
+function hostOf(functions: DeployedFunction[], options: { idleMs?: number; now?: () => number } = {}): LambdaHost {
   const host = createLambdaHost({
     functions,
     variables: (of) => ({ ...of.environment, AWS_LAMBDA_FUNCTION_NAME: of.name }),
@@ -181,6 +182,24 @@ describe("events that nobody waits for", () => {
 });
 
 describe("memory", () => {
+  it("is not taken by a flood of short events; one that waits makes room for another", async () => {
+    const few = Math.max(3, availableParallelism() + 1);
+    let now = 0;
+    const host = hostOf([functionOf(directory, "Flood", code)], { now: () => now });
+    const count = () => host.environments()[0]?.environments ?? 0;
+    let most = 0;
+    const flood = Array.from({ length: few * 30 }, () =>
+      host.invoke("Flood", { wait: 20 }).then(() => (most = Math.max(most, count()))),
+    );
+    await Promise.all(flood);
+    expect(most).toBeLessThanOrEqual(few);
+    const waiting = Array.from({ length: few + 2 }, () => host.invoke("Flood", { forever: true }));
+    await eventually(() => host.environments()[0]?.busy === few);
+    now += 2_000;
+    await eventually(() => host.environments()[0]?.busy === few + 2);
+    await host.stop();
+    await Promise.all(waiting);
+  });
   it("ends idle environments", async () => {
     const host = hostOf([functionOf(directory, "Idle", code)], { idleMs: 100 });
     await Promise.all([1, 2, 3].map(() => host.invoke("Idle", { wait: 60 })));
