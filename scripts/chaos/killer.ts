@@ -89,6 +89,7 @@ export class Killer {
   }
 
   #note(kill: Kill): true {
+    this.#platform.disturb();
     this.kills.push(kill);
     return true;
   }

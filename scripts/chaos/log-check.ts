@@ -1,3 +1,4 @@
+import { interruptedOutput } from "../../shared/protocol/conversation.ts";
 import { toolUses } from "../../shared/protocol/content.ts";
 import type { DurableEvent } from "../../shared/protocol/server-event.ts";
 import { noDeeds, type Acked, type Deeds } from "./deeds.ts";
@@ -17,7 +18,9 @@ export interface Said {
 
 /** What is wrong with a conversation that has come to rest: every acknowledged prompt answered once, every call done once. */
 export function problemsOf(log: DurableEvent[], { acked, deeds = noDeeds(), from = 0 }: Said): string[] {
-  const own = log.filter(({ seq }) => seq > from);
+  // What a fork's opening ended, nobody did.
+  const opened = only(log, "session.forked").at(-1)?.seq ?? 0;
+  const own = log.filter(({ seq }) => seq > Math.max(from, opened));
   return [
     ...gaps(log),
     ...acked.flatMap((prompt) => problemsOfTurn(log, prompt)),
@@ -112,12 +115,15 @@ function problemsOfOperations(log: DurableEvent[], { restores, unsure, checkpoin
 function problemsOfCalls(log: DurableEvent[]): string[] {
   const asked = only(log, "message.completed").flatMap(({ data }) => toolUses(data.content).map(({ id }) => id));
   const started = only(log, "tool.started").map(({ data }) => data.call_id);
-  const completed = only(log, "tool.completed").map(({ data }) => data.call_id);
+  const ends = only(log, "tool.completed").map(({ data }) => data);
+  const completed = ends.map(({ call_id }) => call_id);
+  const unbegun = new Set(ends.flatMap(({ call_id, output }) => (output === interruptedOutput ? [call_id] : [])));
   const decided = new Map(only(log, "approval.resolved").map(({ data }) => [data.call_id, data.decision]));
   return [...new Set([...asked, ...started, ...completed])].flatMap((id) => {
     const times = [asked, started, completed].map((list) => list.filter((each) => each === id).length);
     const runs = ["approved", undefined].includes(decided.get(id)) ? 1 : 0;
-    return times.join() === [1, runs, 1].join()
+    const isRight = times.join() === [1, runs, 1].join() || (unbegun.has(id) && times.join() === "1,0,1");
+    return isRight
       ? []
       : [`call ${id} (${decided.get(id) ?? "nobody asked"}): asked, started, completed ${times.join(", ")} times`];
   });

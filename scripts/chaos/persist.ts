@@ -16,7 +16,7 @@ export async function attempt<T>(
   codes: readonly string[] = [],
 ): Promise<T | null> {
   const headers = { "idempotency-key": randomUUID() };
-  const end = performance.now() + callLimitMs;
+  const began = performance.now();
   for (;;) {
     const api = new ApiClient(platform.httpUrl);
     if (bearer !== "") api.signIn({ access_token: bearer });
@@ -24,7 +24,7 @@ export async function attempt<T>(
     if (answer !== null && answer.status < 300) return answer.body;
     if (answer !== null && codes.includes((answer.body as Problem)?.code ?? "")) return null;
     const isFinal = answer !== null && answer.status < 500 && answer.status !== 409 && answer.status !== 429;
-    if (isFinal || performance.now() > end) {
+    if (isFinal || platform.isOverdue(began, callLimitMs)) {
       throw new Error(`${method} ${path} answered ${answer?.status ?? "nothing"}: ${JSON.stringify(answer?.body)}`);
     }
     await pause(retryMs);
@@ -48,14 +48,14 @@ export async function persistFrame<T>(
   frame: { type: string } & Record<string, unknown>,
 ): Promise<T> {
   const request_id = randomUUID();
-  const end = performance.now() + callLimitMs;
+  const began = performance.now();
   for (;;) {
     const api = new ApiClient(platform.httpUrl);
     api.signIn({ access_token: bearer });
     const answer = await askOnce(api, platform.webSocketUrl, { ...frame, request_id });
     if (!(answer instanceof Error)) return answer as T;
     const isFinal = answer instanceof Refused && !["busy", "internal", "rate_limited", "refused"].includes(answer.code);
-    if (isFinal || performance.now() > end) throw answer;
+    if (isFinal || platform.isOverdue(began, callLimitMs)) throw answer;
     await pause(retryMs);
   }
 }

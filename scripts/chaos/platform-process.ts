@@ -16,6 +16,7 @@ export class PlatformProcess {
   #child: ChildProcess | null = null;
   #up: Up | null = null;
   #asked = 0;
+  #disturbedAt = 0;
 
   constructor(options: PlatformOptions) {
     this.#options = options;
@@ -32,6 +33,16 @@ export class PlatformProcess {
 
   get webSocketUrl(): string {
     return this.#up?.webSocketUrl ?? "";
+  }
+
+  /** Something of it was killed, or it is up again only now. */
+  disturb(): void {
+    this.#disturbedAt = performance.now();
+  }
+
+  /** What is promised is promised from the last fault on: so long after it, and after it began, something should be over. */
+  isOverdue(beganAt: number, limitMs: number): boolean {
+    return performance.now() - Math.max(beganAt, this.#disturbedAt) > limitMs;
   }
 
   async start(): Promise<void> {
@@ -52,6 +63,7 @@ export class PlatformProcess {
         if (message.kind === "killed") return this.#killed.get(message.id)?.(message.label);
         clearTimeout(limit);
         this.#up = message;
+        this.disturb();
         resolve();
       });
     });

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { startRehearsalModel } from "../../infra/local/model/server.ts";
 import { prepare } from "../../infra/local/prepare.ts";
 import type { TokenAnswer } from "../../shared/protocol/account.ts";
@@ -10,6 +11,7 @@ import { compareBilling } from "./billing-check.ts";
 import { Killer, type Kill, type Kind, type Rhythm } from "./killer.ts";
 import { problemsOf } from "./log-check.ts";
 import { killInTools } from "./mid-tool.ts";
+import { outliversOf } from "./processes.ts";
 import { PlatformProcess } from "./platform-process.ts";
 import { recoveryOf } from "./recovery.ts";
 import { readStored } from "./stored.ts";
@@ -29,9 +31,9 @@ export interface ChaosOptions {
   rhythm: Rhythm | "tools";
   /** No more than so many kills of each kind. */
   killsOfEach?: number;
-  /** A turn that takes longer is stuck. */
+  /** A turn that takes longer after the last kill is stuck. */
   turnLimitMs: number;
-  /** No prompts after that. */
+  /** No prompts and no kills after that. */
   limitMs: number;
   /** Of the template's schedules: the sweeper's minute times this. */
   scheduleScale: number;
@@ -68,9 +70,14 @@ export async function runChaos(options: ChaosOptions) {
       : killAtRandom(platform, talkers, { ...options, rhythm }));
     say(`${kills.length} kills in ${Math.round((performance.now() - startedMs) / 1000)} s; reading the outcome`);
     const all = talkers.flatMap((talker) => [talker, ...talker.forks]);
+    const outlivers = outliversOf(platform.pid, stateDir);
     const report = await judge(stateDir, person.tenantId, all, kills, model.calls());
     for (const { client } of all) client.close();
-    return { ...report, seconds: Math.round((performance.now() - startedMs) / 1000) };
+    const problems = [
+      ...report.problems,
+      ...outlivers.map((pid) => `process ${pid} of a sandbox outlived its platform`),
+    ];
+    return { ...report, problems, seconds: Math.round((performance.now() - startedMs) / 1000) };
   } finally {
     await platform.kill();
     await model.stop();
@@ -89,11 +96,18 @@ async function killAtRandom(
     const turns = turnsOf(options, at);
     return options.mixes ? talkMixed(talker, turns, random, options) : talker.talk(turns, random, options);
   });
-  // The last turn alone would get every kill.
-  await Promise.race(talks);
+  // The last turns would get every kill; a slow machine would not get over them at all.
+  await Promise.race([halfOf(talks), pause(options.limitMs, undefined, { ref: false })]);
   await killer.stop();
   await Promise.all(talks);
   return killer.kills;
+}
+
+/** Until half of them are over. */
+function halfOf(all: Promise<unknown>[]): Promise<void> {
+  let left = Math.ceil(all.length / 2);
+  const over = (resolve: () => void) => () => void ((left -= 1) === 0 && resolve());
+  return new Promise((resolve, reject) => all.forEach((one) => void one.then(over(resolve), reject)));
 }
 
 /** Every third session asks a person before each command. */

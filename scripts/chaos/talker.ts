@@ -126,12 +126,12 @@ export class Talker {
     return fork;
   }
 
-  /** Until every turn has ended, or was taken back. */
+  /** Until every turn has ended, or was taken back. One that has not so long after the last kill is stuck. */
   async settle(limitMs: number): Promise<void> {
-    const end = performance.now() + limitMs;
+    const began = performance.now();
     const isOver = () => this.acked.every(({ turn_id }) => this.client.session.log().some(endOf(turn_id)));
     while (!isOver()) {
-      if (performance.now() > end) {
+      if (this.#whom.platform.isOverdue(began, limitMs)) {
         this.stuck.push(`${this.sessionId}: ${this.client.session.log().slice(-6).join("\n")}`);
         return;
       }

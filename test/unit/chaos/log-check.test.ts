@@ -46,6 +46,27 @@ test("a turn ends as interrupted where somebody was told so, and nowhere else", 
   expect(problems(whole, { interrupting: new Set(["t1"]) })).toHaveLength(1);
 });
 
+test("a call of an answer that an interrupt overtook has a result and never began", () => {
+  const cut: Event = ["tool.completed", { call_id: "call-1", is_error: true, output: "Interrupted by the user" }];
+  const until: Event[] = [said("user", text("go")), ["turn.started", {}], said("assistant", [call])];
+  const deeds = { interrupting: new Set(["t1"]) };
+  expect(problems([...until, cut, ended("interrupted")], deeds)).toEqual([]);
+  expect(problems([...until, cut, cut, ended("interrupted")], deeds)).toHaveLength(1);
+  expect(problems([...until, ["tool.completed", { call_id: "call-1" }], ended("interrupted")], deeds)).toHaveLength(1);
+});
+
+test("what a fork's opening ended, nobody has to have done; what came after it, somebody has", () => {
+  const opening: Event[] = [
+    ["turn.started", {}, "t0"],
+    ["turn.ended", { reason: "interrupted", error: null }, "t0"],
+    ["queue.updated", { turn_ids: [], cancelled: ["t9"] }],
+    ["session.forked", {}],
+  ];
+  const of = (events: Event[]) => problemsOf(logOf(events), { acked: [], from: 1 });
+  expect(of(opening)).toEqual([]);
+  expect(of([...opening, ["queue.updated", { turn_ids: [], cancelled: ["t8"] }]])).toEqual(["nobody took t8 back"]);
+});
+
 test("a prompt that was taken back never begins; one that joined a turn is answered after it", () => {
   const taken: Event[] = [said("user", text("go")), ["queue.updated", { turn_ids: [], cancelled: ["t1"] }]];
   expect(problems(taken, { cancelled: new Set(["t1"]) })).toEqual([]);
