@@ -3,6 +3,8 @@ import { AppError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { readConversation } from "../conversation/conversation.ts";
 import type { SessionKey } from "../timeline/row.ts";
+import type { ClientRequest } from "../turn/request.ts";
+import { begunBefore } from "./begin-operation.ts";
 import { operatedOf, operationOf, type Operated } from "./operation.decisions.ts";
 
 interface AwaitDeps {
@@ -15,19 +17,30 @@ const waitMs = 20_000;
 const firstLookMs = 40;
 const longestLookMs = 800;
 
-/** How the operation ended; null where it has not yet. Throws what it failed with. */
-export async function awaitOperation(deps: AwaitDeps, key: SessionKey, id: string): Promise<Operated | null> {
+/** How the operation that the request began ended; null where it has not yet. Throws what it failed with. */
+export async function awaitOperation(
+  deps: AwaitDeps,
+  key: SessionKey,
+  request: ClientRequest,
+  id: string,
+): Promise<Operated | null> {
   const until = deps.clock.now() + waitMs;
   for (let pauseMs = firstLookMs; ; pauseMs = Math.min(pauseMs * 1.5, longestLookMs)) {
     const conversation = await readConversation(deps.table, key);
     if (!conversation) throw new AppError("not_found");
     const operated = operatedOf(conversation);
     if (operated?.id === id) return checked(operated);
-    // It ended, and another one after it.
-    if (operationOf(conversation)?.id !== id) return { id, checkpoint: null, seq: null, error: null };
+    if (operationOf(conversation)?.id !== id) return endedBefore(deps, key, request, id);
     if (deps.clock.now() >= until) return null;
     await deps.clock.sleep(pauseMs);
   }
+}
+
+/** Another one ended after it: only one that did not fail is still remembered. */
+async function endedBefore(deps: AwaitDeps, key: SessionKey, request: ClientRequest, id: string): Promise<Operated> {
+  const failed = request.request_id !== null && (await begunBefore(deps, key, request)) !== id;
+  if (failed) throw new AppError("sandbox_unavailable", "It came to nothing");
+  return { id, checkpoint: null, seq: null, error: null };
 }
 
 function checked(operated: Operated): Operated {

@@ -10,8 +10,12 @@ interface Begun {
   operation_id: string;
 }
 
-/** The operation that this very request began before; null where it did not. */
-export async function begunBefore(deps: TurnDeps, key: SessionKey, request: ClientRequest): Promise<string | null> {
+/** The operation that this very request began before; null where it did not, or where that failed. */
+export async function begunBefore(
+  deps: Pick<TurnDeps, "table">,
+  key: SessionKey,
+  request: ClientRequest,
+): Promise<string | null> {
   const before = (await recall(deps.table, key, request)) as Begun | null;
   return before?.operation_id ?? null;
 }
@@ -24,7 +28,7 @@ export async function begin(
   operationOn: (conversation: Conversation, now: number) => WorkspaceOperation,
 ): Promise<string> {
   const outcome = await transition(deps, key, (current, now) => {
-    const operation = operationOn(current, now);
+    const operation = { ...operationOn(current, now), request_id: request.request_id ?? undefined };
     const begun: Begun = { operation_id: operation.id };
     const decided = beginOperation(current, operation, now);
     return { ...decided, extra: (entities) => remember(entities, key, request, begun, now), result: operation.id };

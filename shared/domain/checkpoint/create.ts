@@ -55,7 +55,7 @@ export async function createCheckpoint(
     return { ...asked, kind: "checkpoint" as const, message: subjectOf(message) };
   };
   const begun = before ?? (await begin(deps, key, request, operationOn));
-  const operated = await awaitOperation(deps, key, begun);
+  const operated = await awaitOperation(deps, key, request, begun);
   const checkpoint = await newest(deps, key);
   if (!operated) return { state: "pending", checkpoint };
   return { state: operated.seq === null ? "unchanged" : "created", checkpoint };

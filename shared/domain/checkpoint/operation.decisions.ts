@@ -4,6 +4,7 @@ import { idPrefixes } from "../../protocol/ids.ts";
 import type { RestoreWhat } from "../../protocol/server-event.ts";
 import type { Conversation, ConversationChange, Transition } from "../conversation/conversation.ts";
 import type { NewRow } from "../timeline/row.ts";
+import { forget } from "../turn/request.ts";
 import { queueUpdated, startTurn, turnStarted } from "../turn/turn.decisions.ts";
 import { wakeUpGraceMs } from "../turn/waits.ts";
 
@@ -11,6 +12,8 @@ interface Asked {
   /** `chk_…`: stands for a turn's id where a sandbox reports what came of it. */
   id: string;
   user_id: string;
+  /** Of the request that began it, which may be repeated where it fails. */
+  request_id?: string | undefined;
   /** Milliseconds; past it nobody counts on the container any more. */
   until: number;
   /** A prompt came meanwhile: its turn begins at the end. */
@@ -94,7 +97,16 @@ export interface Ending {
   error: Operated["error"];
 }
 
-/** The operation is over, and what waited for that begins. Null where it was over before. */
+function forgetting(
+  conversation: Conversation,
+  { user_id, request_id }: WorkspaceOperation,
+): Pick<Transition<null>, "extra"> {
+  const { tenant_id, session_id } = conversation;
+  if (request_id === undefined) return {};
+  return { extra: (entities) => forget(entities, { tenant_id, session_id }, { user_id, request_id }) };
+}
+
+/** The operation is over, and what waited for that begins; one that failed may be asked for again. Null where it was over before. */
 export function endOperation(
   conversation: Conversation,
   id: string,
@@ -105,13 +117,17 @@ export function endOperation(
   if (operation?.id !== id) return null;
   const seq = rows.length > 0 ? conversation.head + rows.length : null;
   const operated: Operated = { id, checkpoint, seq, error };
-  const over = { ...change, operation: null, operated: JSON.stringify(operated), fence: conversation.fence + 1 };
-  if (conversation.phase !== "none") return { rows, change: over, result: null };
+  // A turn that began meanwhile has its step claimed under this fence.
+  const fence = conversation.fence + (conversation.phase === "none" ? 1 : 0);
+  const over = { ...change, operation: null, operated: JSON.stringify(operated), fence };
+  const extra = error ? forgetting(conversation, operation) : {};
+  if (conversation.phase !== "none") return { rows, change: over, ...extra, result: null };
   const [next, ...queue] = conversation.queue;
   if (next && operation.starts) {
     const begun = { ...over, ...startTurn(next, now), queue };
-    return { rows: [...rows, queueUpdated(queue), turnStarted(next.turn_id)], change: begun, result: null };
+    return { rows: [...rows, queueUpdated(queue), turnStarted(next.turn_id)], change: begun, ...extra, result: null };
   }
-  const isWanted = (conversation.container_wanted_until ?? 0) > now;
-  return { rows, change: { ...over, ...(isWanted ? {} : { due_at: null }) }, result: null };
+  // Also one that lapsed: the look that is due ends it.
+  const isWanted = conversation.container_wanted_until !== undefined;
+  return { rows, change: { ...over, ...(isWanted ? {} : { due_at: null }) }, ...extra, result: null };
 }

@@ -100,7 +100,7 @@ export async function restore(deps: TurnDeps, key: SessionKey, asked: RestoreReq
     return restoreChat(deps, key, asked, request, { seq: state.seq, turn_id: state.turn_id });
   }
   const begun = (await begunBefore(deps, key, request)) ?? (await beginRestore(deps, key, asked, request));
-  const operated = await awaitOperation(deps, key, begun);
+  const operated = await awaitOperation(deps, key, request, begun);
   const { checkpoint = null, seq = null } = operated ?? {};
   return { state: operated ? "restored" : "restoring", number, what, checkpoint, seq, plan: null };
 }

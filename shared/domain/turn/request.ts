@@ -19,7 +19,7 @@ export function fingerprintOf(parts: readonly unknown[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
-const scopeOf = ({ user_id }: ClientRequest, { session_id }: SessionKey) => `${user_id}#${session_id}`;
+const scopeOf = ({ user_id }: Pick<ClientRequest, "user_id">, { session_id }: SessionKey) => `${user_id}#${session_id}`;
 
 /** In the transaction that carries it out: refused where it was carried out before. Nothing for one without an id. */
 export function remember(
@@ -44,6 +44,17 @@ export function remember(
   return [created];
 }
 
+/** In the transaction that says that it came to nothing: the same request is a new one then. */
+export function forget(
+  entities: TransactionEntities,
+  key: SessionKey,
+  { user_id, request_id }: Pick<ClientRequest, "user_id" | "request_id">,
+): TransactionItem[] {
+  if (request_id === null) return [];
+  const scope = scopeOf({ user_id }, key);
+  return [entities.idempotency.delete({ tenant_id: key.tenant_id, scope, request_id }).commit({ response: "all_old" })];
+}
+
 /** What the request was answered before; null where it was not. Throws `idempotency_mismatch` for another request. */
 export async function recall(table: Table, key: SessionKey, request: ClientRequest): Promise<unknown> {
   const { request_id, fingerprint } = request;
@@ -65,7 +76,7 @@ export interface CarriedOut {
 
 /** What a user's requests to the session were answered, as long as they are known. */
 export async function carriedOut(table: Table, key: SessionKey, user_id: string): Promise<CarriedOut[]> {
-  const scope = scopeOf({ user_id, request_id: null, fingerprint: "" }, key);
+  const scope = scopeOf({ user_id }, key);
   const found = await rows(table)
     .entities.idempotency.query.byRequest({ tenant_id: key.tenant_id, scope })
     .go({ pages: "all", consistent: true });

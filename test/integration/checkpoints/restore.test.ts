@@ -1,4 +1,5 @@
 import { createCheckpoint } from "../../../shared/domain/checkpoint/create.ts";
+import { recordCheckpoint } from "../../../shared/domain/checkpoint/report.ts";
 import { restore, type RestoreRequest } from "../../../shared/domain/checkpoint/restore.ts";
 import { stopContainer, latestContainer, loseContainer } from "../../../shared/domain/container/container.ts";
 import { greet, markReady, type Link } from "../../../shared/domain/container/link.ts";
@@ -356,4 +357,43 @@ test("a container that is there before the restore began to be ready is told whe
   if (container2) await loseContainer(engine.deps, container2, "killed");
   await wake(engine.deps, key);
   expect(await carriedOut(asked)).toMatchObject({ state: "restored" });
+});
+
+test("what failed may be asked for again with the same id, also where something else was done meanwhile; what succeeded is done once", async () => {
+  const { key, link, commits } = await threeTurns();
+  const told = () => sentTo(link, "checkpoint.restore") as unknown as { operation_id: string }[];
+  const fail = (turn_id: string) =>
+    recordCheckpoint(engine.deps, link, {
+      turn_id,
+      checkpoint: null,
+      push: { status: "none", branch: null, error: null },
+      error: "the disk is full",
+      cause: "restore",
+    });
+  const again = asking(key, { request_id: "again", what: "files" });
+  const failing = async (request: RestoreRequest) => {
+    const before = told().length;
+    const asked = restore(engine.deps, key, request);
+    asked.catch(() => undefined);
+    await until(() => told().length > before);
+    await fail(told().at(-1)?.operation_id ?? "");
+    await expect(carriedOut(asked)).rejects.toMatchObject({ code: "sandbox_unavailable" });
+  };
+  await failing(again);
+  await failing(asking(key, { request_id: "other", what: "files", checkpoint: 2 }));
+  await failing(again);
+  const asked = restore(engine.deps, key, again);
+  asked.catch(() => undefined);
+  await until(() => told().length === 4);
+  const ids = told().map(({ operation_id }) => operation_id);
+  expect(new Set(ids).size).toBe(4);
+  // The report of an earlier try comes late: it is not about this one.
+  await fail(ids[0] ?? "");
+  const parent = { commit: commits[2] ?? "", files: states[2] ?? {} };
+  await report(link, ids[3] ?? "", parent, states[0] ?? {}, { cause: "restore" });
+  const answer = await carriedOut(asked);
+  expect(answer).toMatchObject({ state: "restored", checkpoint: 4 });
+  expect(await restore(engine.deps, key, again)).toEqual(answer);
+  expect(names(await engine.log(key)).filter((name) => name === "checkpoint.restored")).toHaveLength(1);
+  expect(await examined(key)).toEqual([]);
 });
