@@ -26,6 +26,9 @@ export const toolOutputIntervalMs = 250;
 export const maxToolOutputFrameBytes = 16 * 1024;
 export const maxLiveToolOutputBytes = 256 * 1024;
 
+/** One checkpoint's pack: what may be put away, a later container reads. */
+export const maxPackBytes = 2048 * 1024 * 1024;
+
 /** JSON columns of the session resource (`messages`, `sbx_config`). */
 export const maxJsonColumnBytes = 200 * 1024;
 

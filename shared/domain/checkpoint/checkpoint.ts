@@ -143,13 +143,21 @@ export async function listCheckpoints(table: Table, key: SessionKey, page: { lim
   return { data: found.data.map(toCheckpointRow), cursor: found.cursor };
 }
 
-/** How far back a late push is looked for. */
-const recentCheckpoints = 50;
+const lookedAtOnce = 50;
 
-/** The checkpoint of a commit, among the recent ones. */
+/** The checkpoint of a commit: mostly a recent one, but a push may go through late. */
 export async function checkpointOf(table: Table, key: SessionKey, commit: string): Promise<StoredCheckpoint | null> {
-  const { data } = await listCheckpoints(table, key, { limit: recentCheckpoints, cursor: null });
-  return data.find((checkpoint) => checkpoint.commit === commit) ?? null;
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof listCheckpoints>> = await listCheckpoints(table, key, {
+      limit: lookedAtOnce,
+      cursor,
+    });
+    const found = page.data.find((checkpoint) => checkpoint.commit === commit);
+    if (found) return found;
+    cursor = page.cursor;
+  } while (cursor !== null);
+  return null;
 }
 
 /** Every checkpoint of the session. */

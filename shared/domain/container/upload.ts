@@ -1,6 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Objects } from "../../ports/objects.ts";
 import { maxTransferBytes } from "../../protocol/file.ts";
+import { maxPackBytes } from "../../protocol/limits.ts";
 import type { UploadGrant, UploadPurpose } from "../../protocol/sandbox-frame.ts";
 import { transferKey } from "../file/transfer.ts";
 import { objectKey } from "../timeline/timeline.ts";
@@ -9,7 +10,7 @@ import type { Link } from "./link.ts";
 const megabyte = 1024 * 1024;
 
 const folders: Record<UploadPurpose, { folder: string; maxBytes: number }> = {
-  pack: { folder: "packs", maxBytes: 2048 * megabyte },
+  pack: { folder: "packs", maxBytes: maxPackBytes },
   manifest: { folder: "manifests", maxBytes: 64 * megabyte },
   blob: { folder: "blobs", maxBytes: 16 * megabyte },
   transfer: { folder: "transfers", maxBytes: maxTransferBytes },

@@ -83,8 +83,8 @@ function rowsOf(key: SessionKey, source: SessionKey, { data }: Chunk) {
   const checkpoints = data.gitCheckpoint.map((row) => ({
     ...row,
     ...key,
-    // What waits to be pushed is pushed with the fork's own branch.
-    push_status: row.push_status === "pushed" ? row.push_status : ("none" as const),
+    // What waits to be pushed is pushed with the fork's own branch; what is held may not leave with that either.
+    push_status: row.push_status === "pending" ? ("none" as const) : row.push_status,
     push_error: undefined,
   }));
   return { moved, messages, events, checkpoints };

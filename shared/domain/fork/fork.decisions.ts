@@ -113,9 +113,11 @@ export function openFork(current: Conversation, ends: OpenEnds): Transition<null
     checkpoint_seq: checkpoint.seq,
     checkpoint_commit: checkpoint.commit,
   };
+  // Whoever wants a container meanwhile has it with the look that is due.
+  const due = current.container_wanted_until === undefined ? { due_at: null } : {};
   return {
     rows,
-    change: { ...kept, copying: null, due_at: null, thoughts_from: head + rows.length },
+    change: { ...kept, copying: null, ...due, thoughts_from: head + rows.length },
     result: null,
   };
 }

@@ -138,14 +138,28 @@ export async function putCredential(
   return toAnswer(row);
 }
 
-/** From its row's end on nobody uses it; then its secret goes. Throws `not_found`. */
-export async function deleteCredential(deps: CredentialDeps, { tenant_id, host }: CredentialKey): Promise<void> {
+/** Null where there is none. */
+async function removeRow(table: Table, { tenant_id, host }: CredentialKey): Promise<CredentialRow | null> {
   try {
-    await rows(deps.table).entities.gitCredential.remove({ tenant_id, host }).go();
+    const removed = await rows(table).entities.gitCredential.remove({ tenant_id, host }).go({ response: "all_old" });
+    return removed.data as CredentialRow;
   } catch (error) {
-    if (isConditionFailure(error)) throw new AppError("not_found");
+    if (isConditionFailure(error)) return null;
     throw error;
   }
+}
+
+/**
+ * From its row's end on nobody uses it; then its secret goes, also where whoever deleted it before died in between. Throws
+ * `not_found`.
+ */
+export async function deleteCredential(deps: CredentialDeps, { tenant_id, host }: CredentialKey): Promise<void> {
+  const removed = await removeRow(deps.table, { tenant_id, host });
   const changing = { secrets: deps.tenantSecrets, clock: deps.clock, ids: deps.ids };
-  await changeKept(changing, tenant_id, ({ [host]: _gone, ...others }) => others);
+  await changeKept(changing, tenant_id, (all) => {
+    const { [host]: kept, ...others } = all;
+    const isOver = removed === null || kept?.revision === removed.revision;
+    return isOver ? others : all;
+  });
+  if (!removed) throw new AppError("not_found");
 }

@@ -45,8 +45,9 @@ export async function changeKept(
 ): Promise<void> {
   for (let attempt = 0; attempt < maxTries; attempt += 1) {
     const read = await secrets.read(tenantId);
-    const text = JSON.stringify(change(read ? parseKept(read.text) : {}));
-    if (read?.text === text || (await secrets.replace(tenantId, read?.version ?? null, text))) return;
+    const before = read?.text ?? "{}";
+    const text = JSON.stringify(change(parseKept(before)));
+    if (before === text || (await secrets.replace(tenantId, read?.version ?? null, text))) return;
     await clock.sleep(ids.random() * 20 * 2 ** attempt);
   }
   throw new AppError("busy");

@@ -25,7 +25,8 @@ interface Repository {
   targetBranch: string;
 }
 
-const timeoutMs = 20_000;
+/** Together with what the git host takes for a credential, within the 29 s of a request. */
+const asking = { waitMs: 5_000, timeoutMs: 20_000 };
 
 function repositoryOf({ repo_url: url, target_branch: targetBranch }: SessionRow): Repository {
   if (url === undefined || targetBranch === undefined)
@@ -119,7 +120,7 @@ export async function mergeSession(
   checkMergeable(conversation);
   const repository = repositoryOf(row);
   const body = await bodyOf(deps, owner, conversation, repository, request);
-  const result = await askSandbox(deps, key, mergeTarget, body, { timeoutMs });
+  const result = await askSandbox(deps, key, mergeTarget, body, asking);
   const { targetBranch } = repository;
   const { kind, target_commit, pushed_into, conflicts } = result;
   if (kind === "conflicts" && !request.resolve_with_ai) {

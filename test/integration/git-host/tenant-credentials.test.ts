@@ -114,6 +114,34 @@ it("is shown without its secret, replaced, and gone when it is deleted", async (
   expect(kept?.text).toBe("{}");
 });
 
+it("its secret goes with the next try where a deletion died, and stays where another one was given meanwhile", async () => {
+  const { deps, key, put, tenant_id, credentials } = worldOf();
+  const { tenantSecrets } = deps;
+  await put(token);
+  const dying = { ...tenantSecrets, replace: () => Promise.reject(new Error("died")) };
+  await expect(deleteCredential({ ...deps, tenantSecrets: dying }, key)).rejects.toThrow("died");
+  expect(await codeOf(deleteCredential(deps, key))).toBe("not_found");
+  expect((await tenantSecrets.read(tenant_id))?.text).toBe("{}");
+  await put(token);
+  let isOvertaken = false;
+  const overtaken = {
+    ...tenantSecrets,
+    read: async (tenantId: string) => {
+      if (!isOvertaken) await put({ ...token, token: "a-newer-token" });
+      isOvertaken = true;
+      return tenantSecrets.read(tenantId);
+    },
+  };
+  await deleteCredential({ ...deps, tenantSecrets: overtaken }, key);
+  expect(await credentials.find(tenant_id, "host")).toEqual({ kind: "token", token: "a-newer-token" });
+});
+
+it("a tenant that never had one gets no secret by a deletion", async () => {
+  const { deps, key, tenant_id } = worldOf();
+  expect(await codeOf(deleteCredential(deps, key))).toBe("not_found");
+  expect(await deps.tenantSecrets.read(tenant_id)).toBeNull();
+});
+
 it("is one secret for all of a tenant's hosts, whoever writes at once, and survives a restart", async () => {
   const { deps, tenant_id } = worldOf();
   const named = Array.from({ length: 6 }, (_, at) => `host${at}`);

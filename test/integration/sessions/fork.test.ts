@@ -108,6 +108,18 @@ it("has the chat up to the checkpoint under the same numbers, its code, a branch
   expect(JSON.stringify(usage.body)).not.toMatch(/[1-9]\d{2,}/);
 });
 
+it("what is held in the other session is held in it: its first push would take the secret along", async () => {
+  const parent = await lived(3);
+  const [, second] = (await timeline(parent.key)).filter(({ kind }) => kind === "checkpoint");
+  await sessions.entities.gitCheckpoint
+    .patch({ ...parent.key, seq: second!.seq })
+    .set({ push_status: "held" })
+    .go();
+  const key = sessions.keyOf(await fork(parent, { checkpoint: 2 }));
+  const checkpoints = (await timeline(key)).filter((row) => row.kind === "checkpoint");
+  expect(checkpoints.map(({ push_status }) => push_status)).toEqual(["pushed", "held"]);
+});
+
 it("without a checkpoint has the chat alone; without a number the newest checkpoint; a number that is none is refused", async () => {
   const chat = await lived(0, seededTurn(1));
   expect((await fork(chat)).fork).toEqual({ checkpoint: null, until: 4, state: "open" });

@@ -163,3 +163,14 @@ it("only the session's own target branch is moved, with the tenant's credential"
   const moved = await merge(session, { into: "main" });
   expect([moved.status, moved.body["code"]]).toEqual([409, "conflict"]);
 });
+
+it("waits for a sandbox only as long as there is time for the merge itself, within the 29 s of a request", async () => {
+  const session = await worked(null);
+  const { sleep } = sessions.clock;
+  let waitedMs = 0;
+  sessions.deps.clock.sleep = async (ms) => void (sessions.clock.advance(ms), (waitedMs += ms));
+  const answer = await merge(session).finally(() => (sessions.deps.clock.sleep = sleep));
+  expect(answer.body["code"]).toBe("sandbox_starting");
+  const askedForMs = 20_000;
+  expect(waitedMs + askedForMs).toBeLessThan(29_000);
+});

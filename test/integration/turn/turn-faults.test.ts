@@ -262,6 +262,27 @@ test("a push that went through late is marked, whichever checkpoint it was", asy
   expect(names(await engine.log(key)).filter((name) => name === "checkpoint.pushed")).toHaveLength(1);
 });
 
+test("a push that went through late is marked, however many checkpoints came after", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
+  const key = await engine.session();
+  const { turn_id } = await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  await answerCall(link);
+  await engine.work();
+  await report(link, turn_id, "a".repeat(40), "pending");
+  const { gitCheckpoint } = rows(engine.deps.table).entities;
+  const [stored] = (await gitCheckpoint.query.byNumber(key).go()).data;
+  const later = Array.from({ length: 60 }, (_, at) => {
+    const number = at + 2;
+    return { ...stored!, number, seq: stored!.seq + number, commit: `${number}`.padEnd(40, "c") };
+  });
+  await Promise.all(later.map((row) => gitCheckpoint.create(row).go()));
+  await recordPush(engine.deps, link, { commit: "a".repeat(40), branch: "work" });
+  const again = await gitCheckpoint.get({ ...key, seq: stored!.seq }).go();
+  expect(again.data).toMatchObject({ push_status: "pushed", branch: "work" });
+});
+
 test("a fenced sandbox is told to stop", async () => {
   engine = await startEngine(scriptedModel([() => calls({ id: "t1" })]));
   const key = await engine.session();

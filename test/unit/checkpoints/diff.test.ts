@@ -131,3 +131,9 @@ test.each([
 ])("%s with %j meets %s", (path, text, rule) => {
   expect(secretRuleOf(path, Buffer.from(text))).toBe(rule);
 });
+
+test("a file that is all beginnings of secrets is looked through at once", () => {
+  const startedAt = performance.now();
+  expect(secretRuleOf("a.txt", Buffer.from("sk-".repeat(340_000)))).toBeNull();
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+});

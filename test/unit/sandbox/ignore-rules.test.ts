@@ -134,7 +134,26 @@ test.each([
   ["docs/*/b"],
   ["\\a"],
   ["abc\\"],
+  ["docs\\/c.md"],
+  ["*[a-c]*c"],
+  ["*o?f*"],
+  ["a/**/**/b"],
+  ["**/**"],
+  ["src/**/deep/*"],
+  ["?*/*?.log"],
+  ["file[z-a]"],
+  ["trailing\\"],
 ])("rules %j are read as git reads them", (text) => compare({ "": text }));
+
+test("a repository's rules take no time, whatever they are", () => {
+  const long = "a".repeat(200);
+  const [stars, deep] = ["*a".repeat(20), "**/a/".repeat(20)];
+  const rules = [`${stars}*b`, `${deep}b`, `${" ".repeat(200_000)}x`, "[z-a]", "[[:none:]]"];
+  const startedAt = performance.now();
+  expect(weIgnore({ "": rules.join("\n") }, `${"a/".repeat(100)}${long}`)).toBe(false);
+  expect(weIgnore({ "": rules.join("\n") }, `${long}b`)).toBe(true);
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+});
 
 test("a deeper .gitignore overrules one above it", () => {
   compare({ "": "*.txt\n*.log", sub: "!own.txt\n/deep", "sub/deep": "!own.txt" });

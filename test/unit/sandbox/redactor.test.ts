@@ -1,8 +1,13 @@
 import { Redactor, SecretTexts } from "../../../containers/sandbox/src/supervisor/redactor.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
 
+function redactorOf(values: Record<string, string>): Redactor {
+  const secrets = new SecretTexts(Object.entries(values));
+  return new Redactor(() => secrets);
+}
+
 function shown(values: Record<string, string>, pieces: string[]): string {
-  const redactor = new Redactor(new SecretTexts(values));
+  const redactor = redactorOf(values);
   return pieces.map((piece) => redactor.push(piece)).join("") + redactor.flush();
 }
 
@@ -37,13 +42,13 @@ it("of two of which one begins the other, the whole one is gone", () => {
 });
 
 it("what is short stays, and nothing is held for it", () => {
-  const redactor = new Redactor(new SecretTexts({ A: "12345" }));
+  const redactor = redactorOf({ A: "12345" });
   expect(redactor.push("12345 1234")).toBe("12345 1234");
 });
 
 it("is quick with fifty long ones in a flood", () => {
   const values = Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`A${at}`, `${at}-`.padEnd(4096, "xyz")]));
-  const redactor = new Redactor(new SecretTexts(values));
+  const redactor = redactorOf(values);
   const piece = "0123456789 xyz\n".repeat(4_000);
   const startedAt = performance.now();
   for (let round = 0; round < 100; round += 1) redactor.push(piece);

@@ -17,7 +17,7 @@ function world(commands: string[], isThere = true, limitMs = 60) {
     configuration: {
       setup: commands,
       variables: async () => ({}),
-      redactor: () => new Redactor(new SecretTexts({})),
+      redactor: () => new Redactor(() => new SecretTexts([])),
     },
     limitMs,
     graceMs: 20,

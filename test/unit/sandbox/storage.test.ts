@@ -1,14 +1,18 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { CheckpointMaker } from "../../../containers/sandbox/src/supervisor/git/checkpoint-maker.ts";
 import { emptyFolder } from "../../../containers/sandbox/src/supervisor/git/folder-tree.ts";
 import { History } from "../../../containers/sandbox/src/supervisor/git/history.ts";
 import { ObjectStore } from "../../../containers/sandbox/src/supervisor/git/object-store.ts";
 import { partOf } from "../../../containers/sandbox/src/supervisor/git/pack.ts";
 import { StatCache } from "../../../containers/sandbox/src/supervisor/git/stat-cache.ts";
+import { prepareWorkspace } from "../../../containers/sandbox/src/supervisor/workspace/prepare.ts";
 import { Workspace } from "../../../containers/sandbox/src/supervisor/workspace/workspace.ts";
 import { checkpointRow } from "../../../shared/domain/checkpoint/checkpoint.ts";
 import { readManifest } from "../../../shared/domain/checkpoint/manifest.ts";
@@ -177,4 +181,32 @@ test("a manifest that is none, or whose base is gone, is never taken for an empt
   const base = session.rows[0]?.manifest_key ?? "";
   session.objects.delete(base);
   await expect(readManifest(objects, manifest_key)).rejects.toMatchObject({ code: "internal" });
+});
+
+test("packs that together are too large for a container's memory stay apart, and small ones still become one", async () => {
+  const largest = 64 * 1024;
+  const history = new History(null, join(session.folder, "apart"), largest);
+  const sizes: number[] = [];
+  for (let number = 0; number < 40; number += 1) {
+    const bytes = Buffer.alloc(number < 16 ? 20_000 : 100, number);
+    const part = { oids: [String(number)], bytes };
+    const next = await history.nextPack(part);
+    sizes.push(next.pack.length);
+    await history.add(String(number), part, next);
+  }
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(largest + 1024);
+  expect(sizes.slice(16).some((size) => size > 700)).toBe(true);
+});
+
+test("a pack that could be put away can be read again", async () => {
+  const megabyte = Buffer.alloc(1024 * 1024);
+  const server = createServer((_request, response) => void Readable.from(Array(257).fill(megabyte)).pipe(response));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/pack`;
+  const none = { repo_url: null, target_branch: null, base_commit: null, branch: null };
+  const source = { ...none, commit: "1".repeat(40), pack_urls: [url] };
+  const failure = await prepareWorkspace(source, session.path, join(session.folder, "again")).catch(String);
+  server.close();
+  // All of it came; what it is not is a pack.
+  expect(failure).toMatch(/git index-pack failed/);
 });

@@ -10,6 +10,7 @@ beforeEach(() => jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "q
 afterEach(() => jest.useRealTimers());
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
+const secrets = new SecretTexts([["KEY", "sekrit-value"]]);
 
 /** Terminals over a toolbox that is this test. */
 function started() {
@@ -43,7 +44,7 @@ function started() {
     ready: Promise.resolve(),
     now: () => Date.now(),
     environment: async () => ({ KEY: "sekrit-value" }),
-    redactor: () => new Redactor(new SecretTexts({ KEY: "sekrit-value" })),
+    redactor: () => new Redactor(() => secrets),
     onActivity: () => (active += 1),
   });
   const report = async (...reports: unknown[]) => {

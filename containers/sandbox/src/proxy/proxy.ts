@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
 import { readHost } from "../../../../shared/protocol/network.ts";
+import { isFinalStatus } from "../final-status.ts";
 import { dial, type DialOptions, PrivateAddress } from "./dial.ts";
 import { judge, type NetworkRules, requestTarget, type Target, tunnelTarget } from "./rules.decisions.ts";
 import { openTunnel } from "./tunnel.ts";
@@ -176,16 +177,22 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, socket: Socke
     createConnection: () => socket,
   });
   asked.setTimeout(requestTimeoutMs, () => asked.destroy(new Error("no answer in time")));
-  asked.on("response", (answer) => {
-    outgoing.writeHead(answer.statusCode ?? 502, passedOn(answer.headers));
-    answer.pipe(outgoing);
-    answer.on("error", () => outgoing.destroy());
-  });
-  asked.on("error", () => {
+  const noAnswer = (): void => {
     if (outgoing.headersSent) return void outgoing.destroy();
     outgoing.writeHead(502, { "content-type": "text/plain; charset=utf-8" });
     outgoing.end(`sandbox: ${target.host}:${target.port} did not answer\n`);
+  };
+  asked.on("response", (answer) => {
+    const { statusCode = 0 } = answer;
+    if (!isFinalStatus(statusCode)) {
+      answer.destroy();
+      return noAnswer();
+    }
+    outgoing.writeHead(statusCode, passedOn(answer.headers));
+    answer.pipe(outgoing);
+    answer.on("error", () => outgoing.destroy());
   });
+  asked.on("error", noAnswer);
   outgoing.on("close", () => asked.destroy());
   // What has no length has no body: nothing that follows may look like a request of its own.
   if (isChunked || incoming.headers["content-length"] !== undefined) incoming.pipe(asked);

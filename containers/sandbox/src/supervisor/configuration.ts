@@ -13,6 +13,8 @@ interface ConfigurationOptions {
 const requestTimeoutMs = 15_000;
 /** A secret that was changed is known after this long. */
 const freshMs = 30_000;
+/** Changed so often, the oldest values are of no use to anybody. */
+const mostGiven = 500;
 
 const empty: SandboxConfiguration = {
   network: { policy: "none", allow: [] },
@@ -26,7 +28,9 @@ const empty: SandboxConfiguration = {
 export class Configuration {
   readonly #options: ConfigurationOptions;
   #known = empty;
-  #secrets = new SecretTexts({});
+  /** Every secret value that was given to a command here, and its variable: what was started with it may print it for ever. */
+  readonly #given = new Map<string, string>();
+  #secrets = new SecretTexts([]);
   #readAt: number | null = null;
   #reading: Promise<void> | null = null;
 
@@ -65,7 +69,7 @@ export class Configuration {
 
   /** One for each stream of output. */
   redactor(): Redactor {
-    return new Redactor(this.#secrets);
+    return new Redactor(() => this.#secrets);
   }
 
   async #read(): Promise<void> {
@@ -73,11 +77,20 @@ export class Configuration {
     const before = this.#known;
     this.#known = SandboxConfiguration.parse(answer);
     this.#readAt = this.#options.now();
-    const { environment, secret, network } = this.#known;
-    // What was secret a moment ago may still be printed by what runs.
-    const old = before.secret.map((name) => [`${name} (before)`, before.environment[name] ?? ""] as const);
-    const values = [...old, ...secret.map((name) => [name, environment[name] ?? ""] as const)];
-    this.#secrets = new SecretTexts(Object.fromEntries(values));
+    this.#keepSecret();
+    const { network } = this.#known;
     if (JSON.stringify(before.network) !== JSON.stringify(network)) this.#options.onNetwork(network);
+  }
+
+  #keepSecret(): void {
+    const { environment, secret } = this.#known;
+    for (const name of secret) {
+      const value = environment[name] ?? "";
+      this.#given.delete(value);
+      this.#given.set(value, name);
+    }
+    for (const oldest of [...this.#given.keys()].slice(0, -mostGiven)) this.#given.delete(oldest);
+    const shownAs = (name: string, value: string) => (environment[name] === value ? name : `${name} (before)`);
+    this.#secrets = new SecretTexts([...this.#given].map(([value, name]) => [shownAs(name, value), value]));
   }
 }

@@ -1,4 +1,3 @@
-import { timingSafeEqual } from "node:crypto";
 import {
   type ClientRequest,
   type IncomingHttpHeaders,
@@ -12,7 +11,9 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Refusal, refusalHeader } from "../../../../shared/protocol/relay.ts";
+import { isFinalStatus } from "../final-status.ts";
 import type { Door } from "./door/door.ts";
+import { isSameKey } from "./same-key.ts";
 
 const keyHeader = "x-sandbox-preview-key";
 const portHeader = "x-sandbox-port";
@@ -87,7 +88,7 @@ export class PreviewServer {
   async #reach(headers: IncomingHttpHeaders): Promise<Target | Refused> {
     const key = this.#options.key();
     if (key === null) return { status: 503, refusal: "starting", text: "The sandbox is starting." };
-    if (!isEqual(String(headers[keyHeader] ?? ""), key)) return notAllowed;
+    if (!isSameKey(String(headers[keyHeader] ?? ""), key)) return notAllowed;
     const port = Number(headers[portHeader]);
     if (!Number.isInteger(port) || port < 1 || port > 65_535)
       return { status: 400, refusal: "no_port", text: "No port was named." };
@@ -126,11 +127,21 @@ function ask(incoming: IncomingMessage, { port, socket }: Target, connection: In
 }
 
 function pass(incoming: IncomingMessage, outgoing: ServerResponse, target: Target): void {
+  const noAnswer: Refused = {
+    status: 502,
+    refusal: "no_answer",
+    text: `The server on port ${target.port} did not answer.`,
+  };
   const asked = ask(incoming, target, { connection: "close" });
   const late = setTimeout(() => asked.destroy(new Error("no answer in time")), firstByteMs);
   asked.on("response", (answer) => {
     clearTimeout(late);
-    outgoing.writeHead(answer.statusCode ?? 502, withoutOwn(answer.headers));
+    const { statusCode = 0 } = answer;
+    if (!isFinalStatus(statusCode)) {
+      answer.destroy();
+      return refuse(outgoing, noAnswer);
+    }
+    outgoing.writeHead(statusCode, withoutOwn(answer.headers));
     // The head goes out at once: the first byte of an event stream may be long in coming.
     outgoing.flushHeaders();
     answer.pipe(outgoing);
@@ -138,12 +149,7 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, target: Targe
   });
   asked.on("error", () => {
     if (outgoing.headersSent) outgoing.destroy();
-    else
-      refuse(outgoing, {
-        status: 502,
-        refusal: "no_answer",
-        text: `The server on port ${target.port} did not answer.`,
-      });
+    else refuse(outgoing, noAnswer);
   });
   outgoing.on("close", () => {
     clearTimeout(late);
@@ -170,7 +176,8 @@ function passUpgrade(incoming: IncomingMessage, client: Socket, head: Buffer, ta
   });
   asked.once("response", (answer) => {
     answer.destroy();
-    endUpgrade(client, { ...noAnswer, status: answer.statusCode ?? 502 });
+    const { statusCode = 0 } = answer;
+    endUpgrade(client, isFinalStatus(statusCode) ? { ...noAnswer, status: statusCode } : noAnswer);
   });
   asked.once("error", () => endUpgrade(client, noAnswer));
   client.once("close", () => asked.destroy());
@@ -191,9 +198,4 @@ function endUpgrade(client: Duplex, { status, refusal, text }: Refused): void {
   if (client.destroyed || client.writableEnded) return;
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}`, `${refusalHeader}: ${refusal}`];
   client.end(`${[...head, "connection: close", `content-length: ${text.length}`].join("\r\n")}\r\n\r\n${text}`);
-}
-
-function isEqual(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -44,9 +44,9 @@ export class SecretTexts {
   readonly #pairs = new Uint8Array(0x10000);
   #longest = 0;
 
-  constructor(values: Readonly<Record<string, string>>) {
+  constructor(values: Iterable<readonly [name: string, value: string]>) {
     const known = new Set<string>();
-    for (const [name, value] of Object.entries(values)) {
+    for (const [name, value] of values) {
       if (value.length < shortestSecret) continue;
       for (const text of formsOf(value)) {
         if (!known.has(text)) this.#add({ text, name });
@@ -106,22 +106,23 @@ export class SecretTexts {
 
 /** Takes secrets out of one stream of text, also where its pieces cut through them. */
 export class Redactor {
-  readonly #secrets: SecretTexts;
+  /** As they are known by now: a stream may be open for hours. */
+  readonly #secrets: () => SecretTexts;
   #held = "";
 
-  constructor(secrets: SecretTexts) {
+  constructor(secrets: () => SecretTexts) {
     this.#secrets = secrets;
   }
 
   push(text: string): string {
-    const { shown, held } = this.#secrets.split(this.#held + text, true);
+    const { shown, held } = this.#secrets().split(this.#held + text, true);
     this.#held = held;
     return shown;
   }
 
   /** The stream has ended, or is silent: what was held is none, as far as it goes. */
   flush(): string {
-    const { shown } = this.#secrets.split(this.#held, false);
+    const { shown } = this.#secrets().split(this.#held, false);
     this.#held = "";
     return shown;
   }

@@ -1,4 +1,3 @@
-import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type * as z from "zod";
 import { AppError } from "../../../../../shared/errors.ts";
@@ -10,6 +9,7 @@ import {
   type DoorOp,
 } from "../../../../../shared/protocol/door.ts";
 import { log, messageOf } from "../../log.ts";
+import { isSameKey } from "../same-key.ts";
 
 interface DoorOptions {
   /** Null before the platform's welcome, and from a platform that has none. */
@@ -47,7 +47,7 @@ export class Door {
 
   async handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const key = this.#options.key();
-    if (key === null || !isEqual(String(incoming.headers[controlKeyHeader] ?? ""), key)) {
+    if (key === null || !isSameKey(String(incoming.headers[controlKeyHeader] ?? ""), key)) {
       incoming.resume();
       return answer(outgoing, 403, { error: { code: "sandbox_unavailable", message: "Not allowed" } });
     }
@@ -87,9 +87,4 @@ async function bytesOf(incoming: IncomingMessage): Promise<Buffer> {
 function answer(outgoing: ServerResponse, status: number, content: DoorAnswer): void {
   outgoing.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
   outgoing.end(JSON.stringify(content));
-}
-
-function isEqual(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

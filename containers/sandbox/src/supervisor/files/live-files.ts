@@ -30,12 +30,12 @@ export class LiveFiles {
     serveFiles(door, { toolbox, transfers, ready, authors: this.#authors, guard: this.guard });
   }
 
-  /** Who is taken to have changed a file that the watcher reports. */
   /** A person changes these, by another way than the door. */
   note(paths: string[]): void {
     for (const path of paths) this.#authors.note(path);
   }
 
+  /** Who is taken to have changed a file that the watcher reports. */
   authorOf(path: string, isToolRunning: boolean): FileAuthor {
     if (this.#authors.isByUser(path)) return "user";
     return isToolRunning ? "assistant" : "process";

@@ -2,11 +2,11 @@ import { closeSync, constants, fstatSync, mkdirSync, openSync, rmSync, symlinkSy
 import { OpenFolder, errorCode } from "../workspace/open-folder.ts";
 import {
   type Entry,
-  type FileMode,
   type Folder,
   type TreeRow,
   commitMode,
   emptyFolder,
+  fileModeOf,
   folderMode,
   isSafeName,
   parseTree,
@@ -110,7 +110,7 @@ function writeFile(
   rawMode: string,
   body: Buffer,
 ): Entry {
-  const mode: FileMode = rawMode === "120000" ? "120000" : Number.parseInt(rawMode, 8) & 0o100 ? "100755" : "100644";
+  const mode = fileModeOf(rawMode);
   rmSync(into.path(name), { force: true });
   if (mode === "120000") symlinkSync(body, into.path(name));
   else writeContent(context, into, name, path, oid, body, mode === "100755");

@@ -117,6 +117,7 @@ export class Checkpoints {
   async #take(command: TakeCheckpoint, frame: TakenFrame, evenUnchanged: boolean): Promise<string | null> {
     const startedAt = performance.now();
     let failure: string | null = null;
+    this.#release(command);
     try {
       const { checkpoint, leftOut } = await this.#make(command);
       frame.checkpoint = checkpoint;
@@ -133,12 +134,13 @@ export class Checkpoints {
     return failure;
   }
 
-  async #push(
-    { push, allow_secrets }: { push: PushTarget | null; allow_secrets?: boolean | undefined },
-    checkpoint: TakenCheckpoint | null,
-  ): Promise<PushOutcome> {
+  /** What a person let go was held by then: before anything new is looked at. */
+  #release({ push, allow_secrets }: { push: PushTarget | null; allow_secrets?: boolean | undefined }): void {
+    if (allow_secrets && push) this.#options.pusher.owe(this.#guard.release());
+  }
+
+  async #push({ push }: { push: PushTarget | null }, checkpoint: TakenCheckpoint | null): Promise<PushOutcome> {
     const { pusher } = this.#options;
-    if (allow_secrets && push) pusher.owe(this.#guard.release());
     if (checkpoint) this.#guard.look(checkpoint.commit, checkpoint.secrets ?? []);
     if (this.#guard.isHolding) return this.#unpushed(checkpoint);
     return push && (checkpoint || pusher.isBehind) ? pusher.push(push) : noPush;
@@ -170,6 +172,7 @@ export class Checkpoints {
     const startedAt = performance.now();
     const frame = frameOf(command.operation_id, "restore");
     let touched = false;
+    this.#release(command);
     try {
       await this.#saveBefore(command);
       const { workspace } = this.#options;
@@ -202,6 +205,7 @@ export class Checkpoints {
     if (tip === null) return { ...nothing, kind: "up_to_date" };
     // Asked again before anybody resolved them: who asked may not have heard of them.
     if (this.#maker.merging === tip) return { ...nothing, kind: "conflicts", conflicts: this.#conflicts };
+    this.#release(body);
     await this.#saveBefore({ ...body, operation_id: body.id, before_message: `Before merging ${body.target_branch}` });
     const incoming = await merges.incoming(body, tip, workspace.saved);
     const { folder, conflicts, read } = incoming?.merged ?? { conflicts: [] };
@@ -253,7 +257,18 @@ export class Checkpoints {
       if (!checkpoint) return;
       this.#guard.look(checkpoint.commit, checkpoint.secrets ?? []);
       const frame = { ...frameOf(operation_id, "before"), checkpoint, push: this.#unpushed(checkpoint) };
-      await this.#options.link.request(frame, ackTimeoutMs);
+      await this.#onLog(frame);
+    }
+  }
+
+  /** What comes after it stands on it: it reaches the log also where nobody waits for that any more. */
+  async #onLog(frame: TakenFrame): Promise<void> {
+    const { link } = this.#options;
+    try {
+      await link.request(frame, ackTimeoutMs);
+    } catch (error) {
+      link.sendDurable(frame);
+      throw error;
     }
   }
 

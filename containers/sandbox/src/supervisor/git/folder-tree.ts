@@ -30,6 +30,12 @@ export const emptyFolder: Folder = { kind: "folder", oid: emptyTree, entries: ne
 export const commitMode = "160000";
 export const folderMode = "40000";
 
+/** As git reads the modes of old trees: of a file's bits only the owner's right to execute counts. */
+export function fileModeOf(mode: string): FileMode {
+  if (mode === "120000") return mode;
+  return Number.parseInt(mode, 8) & 0o100 ? "100755" : "100644";
+}
+
 function modeOf(entry: Entry): string {
   if (entry.kind === "file") return entry.mode;
   return entry.kind === "folder" ? folderMode : commitMode;

@@ -2,7 +2,7 @@ import type { GitHttpRequest, GitHttpResponse, HttpClient } from "isomorphic-git
 import { exchange } from "../platform/http-exchange.ts";
 
 /** More than this is no repository that a sandbox can hold in memory. */
-export const maxPackBytes = 256 * 1024 * 1024;
+const maxPackBytes = 256 * 1024 * 1024;
 const cloneTimeoutMs = 120_000;
 
 /** isomorphic-git's door to the network: bounded in time and size, and it follows no redirect. */

@@ -34,6 +34,9 @@ export interface NextPack {
 const fanOut = 8;
 const smallestTierBytes = 4096;
 
+/** A pack is in this process's memory as a whole: what is larger together stays apart. */
+const largestMergedBytes = 128 * 1024 * 1024;
+
 function tierOf(bytes: number): number {
   return Math.max(0, Math.floor(Math.log(bytes / smallestTierBytes) / Math.log(fanOut)) + 1);
 }
@@ -42,14 +45,16 @@ function tierOf(bytes: number): number {
 export class History {
   readonly base: string | null;
   readonly #folder: string;
+  readonly #largestMerged: number;
   readonly #made: Made[] = [];
   /** Oldest first. */
   readonly #uploaded: Uploaded[] = [];
 
   /** `folder`: private to the supervisor. */
-  constructor(base: string | null, folder: string) {
+  constructor(base: string | null, folder: string, largestMerged = largestMergedBytes) {
     this.base = base;
     this.#folder = folder;
+    this.#largestMerged = largestMerged;
   }
 
   get head(): string | null {
@@ -65,11 +70,11 @@ export class History {
     this.#uploaded.push({ sha256, paths, bytes: absorbed.reduce((sum, { bytes }) => sum + bytes, part.bytes.length) });
   }
 
-  /** What earlier containers made, up to `commit`: each pack as it lies in object storage. */
-  async restore(commit: string, packs: PackPart[]): Promise<void> {
+  /** What earlier containers made, up to `commit`: each pack as it lies in object storage, one after the other. */
+  async restore(commit: string, packs: Iterable<PackPart> | AsyncIterable<PackPart>): Promise<void> {
     const paths: Kept[] = [];
-    for (const [number, part] of packs.entries()) {
-      const kept = { path: await this.#keep(`restored-${number}`, part), oids: part.oids };
+    for await (const part of packs) {
+      const kept = { path: await this.#keep(`restored-${paths.length}`, part), oids: part.oids };
       this.#uploaded.push({ sha256: sha256Of(packOf([part])), bytes: part.bytes.length, paths: [kept] });
       paths.push(kept);
     }
@@ -88,10 +93,20 @@ export class History {
     return commit === this.base || this.#made.some((made) => made.commit === commit);
   }
 
-  /** What a repository that has `commit` (null: the base, if anything) lacks for the head. */
-  async packAfter(commit: string | null): Promise<Buffer> {
-    const from = this.#made.findIndex((made) => made.commit === commit) + 1;
-    return packOf(await Promise.all(this.#made.slice(from).flatMap(({ paths }) => paths.map(readPart))));
+  /** Whether who has `later` has `commit`. */
+  isWithin(commit: string, later: string): boolean {
+    return this.#countTo(commit) <= this.#countTo(later);
+  }
+
+  /** What a repository that has `commit` (null: the base, if anything) lacks for a later one. */
+  async packBetween(commit: string | null, later: string): Promise<Buffer> {
+    const lacking = this.#made.slice(this.#countTo(commit), this.#countTo(later));
+    return packOf(await Promise.all(lacking.flatMap(({ paths }) => paths.map(readPart))));
+  }
+
+  /** How many commits there are up to this one; none up to the base. */
+  #countTo(commit: string | null): number {
+    return this.#made.findIndex((made) => made.commit === commit) + 1;
   }
 
   /** The pack that makes `more` durable: of `more` alone, or together with the packs of its size before it. */
@@ -112,7 +127,7 @@ export class History {
       let [count, next] = [absorbed, sum];
       for (; count < this.#uploaded.length; count += 1) {
         const pack = this.#uploaded.at(-1 - count);
-        if (!pack || tierOf(pack.bytes) > tier) break;
+        if (!pack || tierOf(pack.bytes) > tier || next + pack.bytes > this.#largestMerged) break;
         next += pack.bytes;
       }
       if (count - absorbed + 1 < fanOut) return absorbed;

@@ -6,6 +6,7 @@ import {
   commitMode,
   emptyFolder,
   emptyTree,
+  fileModeOf,
   folderMode,
   isSafeName,
   parseTree,
@@ -94,7 +95,7 @@ class Taking {
   async #entry(mode: string, oid: string, path: string, like: Entry | null, depth: number): Promise<Entry> {
     if (mode === folderMode) return this.folder(oid, path, like?.kind === "folder" ? like : null, depth + 1);
     if (mode === commitMode) return { kind: "commit", oid };
-    const fileMode = mode === "120000" || mode === "100755" ? mode : "100644";
+    const fileMode = fileModeOf(mode);
     if (like?.kind === "file" && like.oid === oid) return like.mode === fileMode ? like : { ...like, mode: fileMode };
     const { body } = await this.#reader.read(oid);
     if (this.#wanted.has(path)) this.found.set(path, body);

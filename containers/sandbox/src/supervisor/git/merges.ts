@@ -64,7 +64,7 @@ export class Merges {
   async pushInto({ url, target_branch: branch, into }: MergeBody, from: string): Promise<boolean> {
     const to = this.#history.head;
     if (into === null || to === null || to === from) return false;
-    const pack = await this.#history.packAfter(null);
+    const pack = await this.#history.packBetween(null, to);
     try {
       const target = { url, branch, ...into };
       await sendPack(target, { branch, from, to, pack }, sendTimeoutMs, new AbortController().signal);

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import { indexPack, init, readObject, writeRef } from "isomorphic-git";
+import { maxPackBytes } from "../../../../../shared/protocol/limits.ts";
 import { errorCode } from "../workspace/open-folder.ts";
 import { hasGit, runGit } from "./git-program.ts";
 import { ObjectReader } from "./object-reader.ts";
@@ -13,8 +14,6 @@ export type ObjectType = "blob" | "tree" | "commit";
 
 const attributes = "* -text -eol -crlf -ident -filter -diff -merge -working-tree-encoding\n";
 const indexTimeoutMs = 120_000;
-/** Of an earlier checkpoint: uploads have this limit too. */
-const maxPackBytes = 2048 * 1024 * 1024;
 const checkpointRef = "refs/heads/checkpoint";
 
 export function objectId(type: ObjectType, body: Buffer): string {

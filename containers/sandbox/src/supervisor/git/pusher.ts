@@ -18,6 +18,12 @@ interface Tip {
   commit: string;
 }
 
+interface Arrived {
+  branch: string;
+  /** Its newest commit now. */
+  tip: string;
+}
+
 /** What a checkpoint waits for; the push itself may go on behind it. */
 const waitMs = 6000;
 const sendTimeoutMs = 60_000;
@@ -25,11 +31,13 @@ const maxBranchTries = 20;
 const retries = { baseMs: 2000, mostMs: 120_000 };
 const maxRetries = 30;
 
-/** Moves the session's branch to the newest checkpoint. Never forces, never fails a turn: what fails is tried again. */
+/** Moves the session's branch to the newest checkpoint that may leave. Never forces, never fails a turn: what fails is tried again. */
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #stop = new AbortController();
   #target: PushTarget | null = null;
+  /** The newest commit that may leave: what is made after it may be held. */
+  #goal: string | null = null;
   #tip: Tip | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #pending = new Set<string>();
@@ -55,6 +63,7 @@ export class Pusher {
     const commit = this.#options.history.head;
     if (commit === null || commit === this.#options.history.base) return { status: "none", branch: null, error: null };
     this.#target = target;
+    this.#goal = commit;
     this.#attempt = 0;
     clearTimeout(this.#retry);
     let timer: NodeJS.Timeout | undefined;
@@ -72,11 +81,11 @@ export class Pusher {
   }
 
   async #try(commit: string): Promise<PushOutcome> {
-    const done = this.#queue.then(() => this.#pushHead());
+    const done = this.#queue.then(() => this.#pushGoal());
     this.#queue = done.catch(() => undefined);
     try {
-      const branch = await done;
-      this.#arrived(branch, commit);
+      const { branch, tip } = await done;
+      this.#arrived(branch, tip);
       return { status: "pushed", branch, error: null };
     } catch (error) {
       this.#retryLater();
@@ -89,12 +98,13 @@ export class Pusher {
     return { status: "pending", branch: null, error: error.slice(0, 500) };
   }
 
-  #arrived(branch: string, commit: string): void {
-    const announced = [...this.#pending];
-    this.#pending.clear();
+  #arrived(branch: string, tip: string): void {
     this.#attempt = 0;
-    for (const pending of announced) this.#options.onPushed(pending, branch);
-    log("pushed", { commit, branch });
+    for (const pending of [...this.#pending].filter((commit) => this.#options.history.isWithin(commit, tip))) {
+      this.#pending.delete(pending);
+      this.#options.onPushed(pending, branch);
+    }
+    log("pushed", { commit: tip, branch });
   }
 
   #retryLater(): void {
@@ -103,13 +113,12 @@ export class Pusher {
     const inMs = retries.baseMs / 2 + backOffMs(this.#attempt, this.#options.random, retries);
     this.#attempt += 1;
     this.#retry = setTimeout(() => {
-      const head = this.#options.history.head;
-      if (head && this.isBehind) void this.#try(head);
+      if (this.#goal && this.isBehind) void this.#try(this.#goal);
     }, inMs);
   }
 
-  /** The branch that now is at the head. With what the last push left the first request is the push itself. */
-  async #pushHead(): Promise<string> {
+  /** The branch that now is at the goal. With what the last push left the first request is the push itself. */
+  async #pushGoal(): Promise<Arrived> {
     const target = this.#target;
     if (!target) throw new Error("nowhere to push to");
     const tip = this.#tip;
@@ -136,15 +145,14 @@ export class Pusher {
     throw new Error(`no free branch beside ${asked}`);
   }
 
-  async #update(target: PushTarget, branch: string, from: string): Promise<string> {
-    const { history } = this.#options;
-    const to = history.head;
+  async #update(target: PushTarget, branch: string, from: string): Promise<Arrived> {
+    const to = this.#goal;
     if (to === null) throw new Error("nothing to push");
     if (from !== to) {
-      const pack = await history.packAfter(from === noCommit ? null : from);
+      const pack = await this.#options.history.packBetween(from === noCommit ? null : from, to);
       await sendPack(target, { branch, from, to, pack }, sendTimeoutMs, this.#stop.signal);
     }
     this.#tip = { url: target.url, asked: target.branch, branch, commit: to };
-    return branch;
+    return { branch, tip: to };
   }
 }

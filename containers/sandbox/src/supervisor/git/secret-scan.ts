@@ -13,7 +13,7 @@ const contentRules: readonly [rule: string, pattern: RegExp][] = [
   ["github_token", /\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})/],
   ["gitlab_token", /\bglpat-[A-Za-z0-9_-]{20,}/],
   ["anthropic_key", /\bsk-ant-[A-Za-z0-9_-]{20,}/],
-  ["openai_key", /\bsk-(?=[A-Za-z_-]*\d)(?:proj-)?[A-Za-z0-9_-]{32,}/],
+  ["openai_key", /\bsk-(?=[A-Za-z_-]{0,64}\d)(?:proj-)?[A-Za-z0-9_-]{32,}/],
   ["slack_token", /\bxox[abprs]-[A-Za-z0-9-]{10,}/],
   ["stripe_key", /\b[rs]k_live_[A-Za-z0-9]{16,}/],
   ["google_api_key", /\bAIza[A-Za-z0-9_-]{35}\b/],

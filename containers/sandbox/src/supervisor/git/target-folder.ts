@@ -1,10 +1,10 @@
 import {
   type Entry,
-  type FileMode,
   type Folder,
   commitMode,
   emptyFolder,
   emptyTree,
+  fileModeOf,
   folderMode,
   isSafeName,
   parseTree,
@@ -34,13 +34,7 @@ export async function targetFolder(store: Reader, tree: string, like: Folder | n
 async function entryOf(store: Reader, rawMode: string, oid: string, like: Entry | null, depth: number): Promise<Entry> {
   if (rawMode === folderMode) return targetFolder(store, oid, like?.kind === "folder" ? like : null, depth + 1);
   if (rawMode === commitMode) return like?.kind === "commit" && like.oid === oid ? like : { kind: "commit", oid };
-  const mode = fileMode(rawMode);
+  const mode = fileModeOf(rawMode);
   if (like?.kind === "file" && like.oid === oid) return like.mode === mode ? like : { ...like, mode };
   return { kind: "file", mode, oid, sizeBytes: (await store.read(oid)).body.length };
-}
-
-/** As git reads the modes of old repositories. */
-function fileMode(rawMode: string): FileMode {
-  if (rawMode === "120000") return rawMode;
-  return Number.parseInt(rawMode, 8) & 0o100 ? "100755" : "100644";
 }

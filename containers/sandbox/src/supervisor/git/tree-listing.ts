@@ -1,13 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import {
-  type Entry,
-  type FileMode,
-  type Folder,
-  commitMode,
-  emptyFolder,
-  folderMode,
-  isSafeName,
-} from "./folder-tree.ts";
+import { type Entry, type Folder, commitMode, emptyFolder, fileModeOf, folderMode, isSafeName } from "./folder-tree.ts";
 import { nameOfBytes } from "../workspace/file-name.ts";
 import { GitFailed, runGit } from "./git-program.ts";
 
@@ -81,13 +73,7 @@ function openFolder(folders: Map<string, OpenFolder>, path: string, oid: string)
 
 function entryOf(mode: string, oid: string, sizeBytes: number): Entry {
   if (mode === commitMode) return { kind: "commit", oid };
-  return { kind: "file", mode: fileMode(mode), oid, sizeBytes };
-}
-
-/** As git takes the modes of old trees: of a file's bits only the owner's right to execute counts. */
-function fileMode(mode: string): FileMode {
-  if (mode === "120000") return "120000";
-  return Number.parseInt(mode, 8) & 0o100 ? "100755" : "100644";
+  return { kind: "file", mode: fileModeOf(mode), oid, sizeBytes };
 }
 
 function unsafe(path: string): Error {

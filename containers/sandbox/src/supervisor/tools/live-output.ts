@@ -3,6 +3,7 @@ import {
   maxToolOutputFrameBytes,
   toolOutputIntervalMs,
 } from "../../../../../shared/protocol/limits.ts";
+import { isLowSurrogate } from "../../../../../shared/text-pieces.ts";
 
 /** Shorter than a person sees, longer than most commands take. */
 const firstAfterMs = 50;
@@ -73,8 +74,4 @@ export class LiveOutput {
     this.#offset += from;
     this.#pending = this.#pending.slice(from);
   }
-}
-
-function isLowSurrogate(unit: number): boolean {
-  return unit >= 0xdc00 && unit <= 0xdfff;
 }

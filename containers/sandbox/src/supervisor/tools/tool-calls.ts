@@ -150,8 +150,6 @@ export class ToolCalls {
     if (!(await this.#options.toolbox.connected(toolboxWaitMs))) throw new Error("the tool runner is not there");
     const environment = name === "bash" ? await this.#options.configuration.variables() : {};
     if (call.cancelled || this.#running.get(call_id) !== call) return;
-    // By now the variables are known, and what of them must not be seen.
-    call.redactor = this.#options.configuration.redactor();
     const note = this.#options.takeNote();
     if (note !== null) call.whole.push(note);
     call.startedAtMs = performance.now();
