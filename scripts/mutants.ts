@@ -13,7 +13,7 @@ const wantedShare = 0.95;
 
 const { values } = parseArgs({
   options: {
-    schedules: { type: "string", default: "2200" },
+    schedules: { type: "string", default: "12000" },
     seed: { type: "string", default: "1" },
     processes: { type: "string", default: "2" },
     only: { type: "string" },

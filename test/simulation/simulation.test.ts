@@ -13,11 +13,11 @@ const processes = 2;
 const schedules = 20_000;
 const seconds = 55;
 /** Of the single faults, one in so many: `npm run simulate -- --singles` tries them all. */
-const singlesParts = 5;
+const singlesParts = 3;
 /** `npm run simulate -- --pairs` tries more. */
-const pairs = 60;
+const pairs = 160;
 /** A machine that is busy with other things plays fewer. */
-const fewestSchedules = 200;
+const fewestSchedules = 1000;
 
 describe("the turn engine, simulated", () => {
   beforeAll(() => bundleSimulator(), 60_000);

@@ -65,8 +65,9 @@ export class Kernel {
   }
 
   note(text: string, process: Process | null = null): void {
+    if (!this.trace) return;
     const seconds = ((this.now - this.started) / 1000).toFixed(3).padStart(9);
-    this.trace?.push(`${seconds}s ${process ? `${process.kind}#${process.id}` : "world"} ${text}`);
+    this.trace.push(`${seconds}s ${process ? `${process.kind}#${process.id}` : "world"} ${text}`);
   }
 
   /** Something that the world does. */

@@ -53,4 +53,12 @@ export const operationMutants: Mutant[] = [
     why: "who wants a sandbox without a turn waits for nothing",
     expect: "caught",
   },
+  {
+    id: "a-turn-ends-the-wish",
+    file: "shared/domain/turn/turn.decisions.ts",
+    find: "due_at: conversation.container_wanted_until === undefined ? null : now + wakeUpGraceMs,",
+    replace: "due_at: null,",
+    why: "who waits for a sandbox when a turn ends is forgotten if the look after it is lost",
+    expect: "caught",
+  },
 ];

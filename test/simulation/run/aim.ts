@@ -24,10 +24,17 @@ export function aimOf(name: string): AimedCrash {
 interface Passed {
   seed: number;
   visits: number;
+  ios: number;
 }
 
-/** Of one point, so many schedules that passed it are enough to come back to. */
+/** Of one point, so many schedules that passed it are enough to come back to: the shortest. */
 const mostKnown = 32;
+function replaceLongest(known: Passed[], passed: Passed): void {
+  let longest = 0;
+  for (const [at, { ios }] of known.entries()) if (ios > (known[longest] as Passed).ios) longest = at;
+  if (passed.ios < (known[longest] as Passed).ios) known[longest] = passed;
+}
+
 /** A point that so many schedules aimed at for each crash is one that the aim misses. */
 const triesFor = 3;
 
@@ -47,11 +54,13 @@ export class Aims {
   }
 
   /** After a schedule of a seed alone. */
-  learn(seed: number, visits: ReadonlyMap<string, number>): void {
+  learn(seed: number, { visits, ios }: { visits: ReadonlyMap<string, number>; ios: number }): void {
     for (const [point, times] of visits) {
       const known = this.passed.get(point) ?? [];
       this.passed.set(point, known);
-      if (known.length < mostKnown) known.push({ seed, visits: times });
+      const passed = { seed, visits: times, ios };
+      if (known.length < mostKnown) known.push(passed);
+      else replaceLongest(known, passed);
     }
   }
 

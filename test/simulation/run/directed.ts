@@ -1,29 +1,10 @@
-import type { Bias } from "../kernel/faults.ts";
+import { operationScenes } from "./directed-operations.ts";
+import { interrupt, prompts, sceneOf, type Direct, type Directed } from "./scenes.ts";
 import type { Random } from "../kernel/random.ts";
-import type { Delivery } from "../../../shared/protocol/client-frame.ts";
-import { operationOf, type Action, type Scenario } from "../world/scenario.ts";
-
-interface Directed {
-  scenario: Scenario;
-  bias: Bias;
-}
-
-type Direct = (random: Random) => Directed;
-
-function prompts(...all: [afterMs: number, plan: string, delivery?: Delivery][]): Action[] {
-  return all.map(([afterMs, plan, delivery = "queue"], at) => {
-    return { kind: "prompt", afterMs, content: `Prompt ${at + 1}: [${plan}]`, delivery };
-  });
-}
-
-function sceneOf(actions: Action[], { warm = true, watches = false } = {}): Scenario {
-  return { scripts: [{ actions, watches, decides: true }], warm, realBeats: false };
-}
-
-const interrupt = (afterMs: number): Action => ({ kind: "interrupt", afterMs });
 
 /** Races that are rare at random, each made likely. */
 const directed: readonly Direct[] = [
+  ...operationScenes,
   // Two workers on one step: the first one's machine stands still for longer than its lease.
   (random) => ({
     scenario: sceneOf(prompts([1, random.pick(["", "1", "0,1", "2"])], [random.between(1, 60_000), "", "steer"]), {
@@ -342,39 +323,6 @@ const directed: readonly Direct[] = [
       io: [{ point: "worker/model.begin", chance: 0.3, kind: random.pick(["crash_before", "refused"]) }],
       world: { tool_hangs: 0.4 },
       most: 3,
-    },
-  }),
-  // A person sets the files back between two turns, and says the next thing meanwhile.
-  (random) => ({
-    scenario: sceneOf([
-      ...prompts([1, random.pick(["", "1", "1"])]),
-      operationOf(random, random.between(1, 9000)),
-      { kind: "prompt", afterMs: random.between(1, 6000), content: "Prompt 3: [1]", delivery: "queue" },
-      ...(random.chance(0.5) ? [operationOf(random, random.between(1, 9000))] : []),
-    ]),
-    bias: {
-      io: [
-        { point: "client/sockets.post:ack", chance: 0.2, kind: "lost" },
-        { point: "sandbox/objects.head", chance: 0.2, kind: "late", fromMs: 50, toMs: 20_000 },
-        { point: "worker/sockets.post:checkpoint.restore", chance: 0.3, kind: "lost" },
-        { point: "client/table.get:conversation", chance: 0.1, kind: "late", fromMs: 20, toMs: 4000 },
-      ],
-      world: { kill_sandbox: 0.3, kill_reporting: 0.3, cut_link: 0.2, double: 0.1, drop: 0.05 },
-      most: 4,
-    },
-  }),
-  // Somebody wants the sandbox, and no turn does.
-  (random) => ({
-    scenario: sceneOf([{ kind: "wish", afterMs: 1 }, ...(random.chance(0.3) ? prompts([90_000, "1"]) : [])], {
-      warm: false,
-    }),
-    bias: {
-      io: [
-        { point: "worker/provider.launch", chance: 0.2, kind: "refused" },
-        { point: "worker/table.transact:container.starting", chance: 0.2, kind: "late", fromMs: 50, toMs: 4000 },
-      ],
-      world: {},
-      most: random.pick([0, 0, 2]),
     },
   }),
   // A container that was given up says hello: what it links to is read late.

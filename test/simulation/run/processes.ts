@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { build, type Plugin } from "esbuild";
 import { resolve } from "node:path";
 import type { Exhausted } from "./exhaustive.ts";
-import { leanElectroDb } from "./lean-electrodb.ts";
 import { merge, type Tally } from "./tally.ts";
 import type { RecoveredRun } from "./recovered.ts";
 import type { Played } from "./schedule.ts";
@@ -20,13 +19,16 @@ export async function bundleSimulator(
   await build({
     entryPoints: [resolve(root, entry)],
     outfile,
-    plugins: [leanElectroDb, ...plugins],
+    plugins,
     bundle: true,
     platform: "node",
     format: "esm",
     sourcemap: "inline",
     logLevel: "error",
-    alias: { "@aws-sdk/lib-dynamodb": resolve(root, "test/simulation/run/plain-commands.ts") },
+    alias: {
+      "@aws-sdk/lib-dynamodb": resolve(root, "test/simulation/run/plain-commands.ts"),
+      electrodb: resolve(root, "test/simulation/electro/electrodb.ts"),
+    },
     banner: { js: requireBanner },
   });
 }

@@ -1,6 +1,6 @@
 import { NamedFaults, type IoFault } from "../kernel/faults.ts";
 import { Random } from "../kernel/random.ts";
-import type { Scenario } from "../world/scenario.ts";
+import type { Action, Scenario } from "../world/scenario.ts";
 import type { Stage } from "../world/stage.ts";
 import type { Pasts } from "./past.ts";
 import { play } from "./schedule.ts";
@@ -9,6 +9,9 @@ interface Recovered {
   was: string;
   /** Absent: six steps with a call each. */
   prompts?: string[];
+  /** What is done before the first of them. */
+  before?: Action[];
+  afterMs?: number;
   warm: boolean;
   /** By the point and the how-many-th time that it is passed. */
   faults: Record<string, IoFault>;
@@ -69,6 +72,18 @@ const recovered: readonly Recovered[] = [
     withinMs: 60_000,
     faults: { "sandbox/objects.head 1": { kind: "late", ms: 20_000 } },
   },
+  {
+    was: "the end of a turn took the look away that a wish for a sandbox waited for",
+    prompts: [""],
+    before: [{ kind: "wish", afterMs: 1 }],
+    afterMs: 3000,
+    warm: false,
+    withinMs: 100_000,
+    faults: {
+      "worker/table.transact:container.starting 1": { kind: "crash_after" },
+      "worker/table.update:conversation 1": { kind: "crash_before" },
+    },
+  },
 ];
 
 /** What is not to wait for the last resort, and how long it may take. */
@@ -120,13 +135,15 @@ export interface RecoveredRun {
   containers: number;
 }
 
-const promptOf = (plan: string, index: number) =>
-  ({ kind: "prompt", afterMs: 1, content: `Prompt ${index + 1}: [${plan}]`, delivery: "queue" }) as const;
+const promptOf = (plan: string, index: number, afterMs: number) =>
+  ({ kind: "prompt", afterMs, content: `Prompt ${index + 1}: [${plan}]`, delivery: "queue" }) as const;
 
 export async function playRecovered(stage: Stage, pasts: Pasts): Promise<RecoveredRun[]> {
   const runs: RecoveredRun[] = [];
-  for (const { was, prompts = ["1,1,1,1,1,1"], warm, faults, withinMs } of [...recovered, ...quick]) {
-    const scripts = [{ actions: prompts.map(promptOf), watches: false, decides: false }];
+  for (const { was, warm, faults, withinMs, ...said } of [...recovered, ...quick]) {
+    const { before = [], prompts = ["1,1,1,1,1,1"], afterMs = 1 } = said;
+    const actions = [...before, ...prompts.map((plan, index) => promptOf(plan, index, afterMs))];
+    const scripts = [{ actions, watches: false, decides: false }];
     const scenario: Scenario = { scripts, warm, realBeats: true };
     const plan = new NamedFaults(new Map(Object.entries(faults)));
     const { violations, injected, recoveryMs } = await play(stage, pasts, new Random(3), {

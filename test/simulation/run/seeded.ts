@@ -1,6 +1,6 @@
-import { AimedFaults, noBias, RandomFaults } from "../kernel/faults.ts";
+import { AimedFaults, noBias, RandomFaults, type Bias } from "../kernel/faults.ts";
 import { Random } from "../kernel/random.ts";
-import { randomScenario } from "../world/scenario.ts";
+import { randomScenario, smallScenario, type Scenario } from "../world/scenario.ts";
 import type { Stage } from "../world/stage.ts";
 import { Aims, nameOf, type Named } from "./aim.ts";
 import { wantedCrashes } from "./coverage.ts";
@@ -11,26 +11,40 @@ import type { Pasts } from "./past.ts";
 import { play, type Played } from "./schedule.ts";
 import { count, emptyTally, type Tally } from "./tally.ts";
 
-/** Of a schedule, to crash at one point at one moment: 20,000 of them come to 200. */
-const wantedAtPoint = 0.011;
+/** Of a schedule, to crash at one point at one moment: 20,000 of them come to 120. */
+const wantedAtPoint = 0.006;
 const mostLikely = 0.5;
-/** The other schedules are drawn at random. */
-const directedShare = 0.6;
+/** Of the schedules; the others are drawn at random, of any size. */
+const smallShare = 0.78;
+const directedShare = 0.14;
+/** Of an I/O to fail: where there are fewer of them, each is likelier to. */
+const probabilities = [0, 0.004, 0.01, 0.03];
+const probabilitiesOfSmall = [0, 0.012, 0.03, 0.09];
 
 const crashChances = new Map(
   Object.entries(crashPoints).map(([point, visits]) => [point, Math.min(mostLikely, (2 * wantedAtPoint) / visits)]),
 );
 
+interface Drawn {
+  scenario: Scenario;
+  bias: Bias;
+  probabilities: readonly number[];
+}
+
+function drawScenario(random: Random, draws: Random): Drawn {
+  const kind = random.next();
+  if (kind < smallShare) return { scenario: smallScenario(draws), bias: noBias, probabilities: probabilitiesOfSmall };
+  if (kind < smallShare + directedShare) return { ...drawDirected(draws), probabilities };
+  return { scenario: randomScenario(draws), bias: noBias, probabilities };
+}
+
 /** The schedule of a name, always the same. */
 export function playNamed(stage: Stage, pasts: Pasts, { seed, aim }: Named, traced = false): Promise<Played> {
   const random = new Random(seed);
-  const draws = random.fork();
-  const { scenario, bias } = random.chance(directedShare)
-    ? drawDirected(draws)
-    : { scenario: randomScenario(draws), bias: noBias };
+  const { scenario, bias, probabilities: likely } = drawScenario(random, random.fork());
   const drawn = new RandomFaults({
     crashChances,
-    probability: random.pick([0, 0.004, 0.01, 0.03]),
+    probability: random.pick(likely),
     most: random.int(1, 6),
     skews: random.chance(0.2),
     bias,
@@ -65,7 +79,7 @@ export async function playSeeds(
     count(tally, named.seed, played, named.aim && nameOf(named.aim));
     aims.count(played.injected);
     if (aimed) continue;
-    aims.learn(seed, played.visits);
+    aims.learn(seed, played);
     seed += share.processes;
   }
   return tally;

@@ -196,7 +196,7 @@ export class Reader {
   private action(clause: string): Change {
     const path = this.take();
     const nameOf = (bound: Bindings) => bound.names[path] ?? path;
-    if (clause === "REMOVE") return (item, _before, bound) => void delete item[nameOf(bound)];
+    if (clause === "REMOVE") return (item, _before, bound) => void (item[nameOf(bound)] = undefined);
     if (clause === "SET") {
       this.take("=");
       const value = this.sum();

@@ -3,7 +3,9 @@ import type { Keyed, PutRequest, QueryRequest, TransactAction, UpdateRequest } f
 
 /** `$conversation_1`, `$timeline#seq_000000000003#sessionEvent_1`, `$container_1#epoch_`: the entity is the first word. */
 function entityOf(sk: unknown): string {
-  return /^\$([A-Za-z]+)/.exec(String(sk))?.[1] ?? "unknown";
+  const text = String(sk);
+  const end = text.search(/[^$A-Za-z]|$/);
+  return end > 1 ? text.slice(1, end) : "unknown";
 }
 
 /** What the first appended row of the log is: the transition that a transaction makes. */

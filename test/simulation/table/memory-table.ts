@@ -20,7 +20,8 @@ const maxActions = 100;
 
 /**
  * DynamoDB's behaviour in memory, one request at a time: serializable, and without HTTP, so that thousands of schedules
- * fit a minute. A test sends what the engine sent here to the embedded tables too, and compares every answer.
+ * fit a minute. A test sends what the engine sent here to the embedded tables too, and compares every answer. A stored
+ * item is never changed in place, and so is handed out as it is; a removed attribute is undefined in it.
  */
 export class MemoryTable {
   /** Rises with every write. */
@@ -30,7 +31,7 @@ export class MemoryTable {
   send(name: string, input: unknown): unknown {
     switch (name) {
       case "GetCommand":
-        return { Item: copy(this.find((input as Keyed).Key)) };
+        return { Item: this.find((input as Keyed).Key) };
       case "PutCommand":
         return this.put(input as PutRequest);
       case "UpdateCommand":
@@ -51,9 +52,21 @@ export class MemoryTable {
   }
 
   /** Of one partition, or all. Never to be changed. */
-  *itemsOf(pk: string | null): Generator<Item> {
-    if (pk !== null) yield* this.partitions.get(pk)?.values() ?? [];
-    else for (const partition of this.partitions.values()) yield* partition.values();
+  itemsOf(pk: string | null): Iterable<Item> {
+    if (pk !== null) return this.partitions.get(pk)?.values() ?? [];
+    const all: Item[] = [];
+    for (const partition of this.partitions.values()) for (const item of partition.values()) all.push(item);
+    return all;
+  }
+
+  /** The one of each partition with this sort key. */
+  alike(sk: string): Item[] {
+    const found: Item[] = [];
+    for (const partition of this.partitions.values()) {
+      const item = partition.get(sk);
+      if (item) found.push(item);
+    }
+    return found;
   }
 
   store(item: Item): void {
@@ -80,7 +93,7 @@ export class MemoryTable {
 
   private put(request: PutRequest) {
     this.check(request, this.find(request.Item));
-    this.store(definedOnly(request.Item));
+    this.store(request.Item);
     return {};
   }
 
@@ -88,7 +101,7 @@ export class MemoryTable {
     const before = found ?? request.Key;
     const after = { ...before };
     update(request.UpdateExpression)(after, before, bindingsOf(request));
-    return definedOnly(after);
+    return after;
   }
 
   private update(request: UpdateRequest) {
@@ -96,8 +109,8 @@ export class MemoryTable {
     this.check(request, found);
     const after = this.changed(request, found);
     this.store(after);
-    if (request.ReturnValues === "ALL_NEW") return { Attributes: copy(after) };
-    if (request.ReturnValues === "ALL_OLD") return { Attributes: copy(found) };
+    if (request.ReturnValues === "ALL_NEW") return { Attributes: after };
+    if (request.ReturnValues === "ALL_OLD") return { Attributes: found };
     return {};
   }
 
@@ -105,7 +118,7 @@ export class MemoryTable {
     const found = this.find(request.Key);
     this.check(request, found);
     this.remove(request.Key);
-    return request.ReturnValues === "ALL_OLD" ? { Attributes: copy(found) } : {};
+    return request.ReturnValues === "ALL_OLD" ? { Attributes: found } : {};
   }
 
   private transact(actions: TransactAction[]) {
@@ -125,7 +138,7 @@ export class MemoryTable {
       throw named("TransactionCanceledException", "Transaction cancelled", { CancellationReasons: reasons });
     }
     for (const { Put, Update, Delete } of actions) {
-      if (Put) this.store(definedOnly(Put.Item));
+      if (Put) this.store(Put.Item);
       if (Update) this.store(this.changed(Update, this.find(Update.Key)));
       if (Delete) this.remove(Delete.Key);
     }
@@ -136,7 +149,7 @@ export class MemoryTable {
     const Responses = Object.fromEntries(
       Object.entries(RequestItems).map(([table, { Keys }]) => [
         table,
-        Keys.map((key) => copy(this.find(key))).filter((item) => item !== undefined),
+        Keys.map((key) => this.find(key)).filter((item) => item !== undefined),
       ]),
     );
     return { Responses, UnprocessedKeys: {} };
@@ -145,7 +158,7 @@ export class MemoryTable {
   private batchWrite({ RequestItems }: BatchWriteRequest) {
     for (const { DeleteRequest, PutRequest } of Object.values(RequestItems).flat()) {
       if (DeleteRequest) this.remove(DeleteRequest.Key);
-      if (PutRequest) this.store(definedOnly(PutRequest.Item));
+      if (PutRequest) this.store(PutRequest.Item);
     }
     return { UnprocessedItems: {} };
   }
@@ -164,15 +177,4 @@ function holds(request: Conditional, found: Item | undefined): boolean {
 function oldItem(request: Conditional, found: Item | undefined) {
   const isShown = request.ReturnValuesOnConditionCheckFailure === "ALL_OLD" && found;
   return isShown ? { Item: marshall(found, { removeUndefinedValues: true }) } : {};
-}
-
-/** Nested values are never changed in place: a copy of the top is enough. */
-function copy(item: Item | undefined): Item | undefined {
-  return item && { ...item };
-}
-
-function definedOnly(item: Item): Item {
-  const defined: Item = {};
-  for (const name in item) if (item[name] !== undefined) defined[name] = item[name];
-  return defined;
 }

@@ -37,7 +37,7 @@ export function runQuery(request: QueryRequest, itemsOf: (pk: string | null) => 
   const kept = filter ? read.filter((item) => filter(item, bindings)) : read;
   const last = read.length < left.length || read.length === request.Limit ? read.at(-1) : undefined;
   return {
-    Items: kept.map((item) => ({ ...item })),
+    Items: kept,
     Count: kept.length,
     ScannedCount: read.length,
     ...(last ? { LastEvaluatedKey: keyOf(last, [partitionKey, sortKey, hash, range]) } : {}),

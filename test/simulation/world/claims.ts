@@ -1,5 +1,4 @@
 import type { Process } from "../kernel/process.ts";
-import { labelOf } from "../table/label.ts";
 import type { TransactAction, UpdateRequest } from "../table/requests.ts";
 
 const claimLabel = "table.update:conversation(claim)";
@@ -51,20 +50,20 @@ export class Claims {
   }
 
   /** After a write that was carried out. */
-  note(name: string, input: unknown, process: Process, now: number): void {
+  note(name: string, label: string, input: unknown, process: Process, now: number): void {
     const { session } = process;
     if (session === null) return;
     const heldUntil = this.leases.get(session) ?? 0;
     const lease = leaseOf(name, input);
     if (lease !== null) this.leases.set(session, lease);
     if (process.kind !== "worker") return;
-    if (name === "UpdateCommand" && labelOf(name, input) === claimLabel) {
+    if (label === claimLabel) {
       const tries = triesOf(input);
       if (tries > 0 && heldUntil > now + skewMs)
         this.complaints.push(`worker ${process.id} claimed a step that is held`);
       this.claim(session, process, tries, now);
     }
-    if (name !== "TransactWriteCommand" || labelOf(name, input) !== answerLabel) return;
+    if (label !== answerLabel) return;
     const holder = this.claims.get(session)?.at(-1)?.worker;
     if (holder !== process) this.complaints.push(`worker ${process.id} answered the step of worker ${holder?.id}`);
   }

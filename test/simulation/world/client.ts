@@ -41,8 +41,6 @@ interface Started {
 }
 
 type Pending = { action: Action; frame: ClientFrame };
-/** A request that began something is not asked once more for what came of it. */
-const finalForOperations: readonly string[] = ["sandbox_unavailable"];
 
 /** A person: does one thing after the other, and says each again, with the same id, until it is answered. */
 export class Client implements Peer {
@@ -217,8 +215,7 @@ export class Client implements Peer {
     const pending = all.find(({ frame }) => frame.request_id === ack.request_id);
     if (!pending) return;
     const error = "error" in ack ? ack.error : null;
-    const isFinal = isBeside(pending.action) && finalForOperations.includes(error?.code ?? "");
-    if (error && meaningOf(error.code).retryable && !isFinal) return;
+    if (error && meaningOf(error.code).retryable) return;
     if (!this.beside.delete(pending)) this.pending = null;
     this.finishedAt = this.world.kernel.now;
     const answer = "result" in ack ? ack.result : null;

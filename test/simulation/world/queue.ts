@@ -7,6 +7,7 @@ const mostReceives = 6;
 
 /** A standard queue: each message at least once, in any order. */
 export class SimulatedQueue {
+  private readonly underWay = new Set<{ session: string; at: number }>();
   private readonly kernel: Kernel;
   private readonly receive: (wakeUp: WakeUp, done: (error: unknown) => void) => void;
 
@@ -29,8 +30,17 @@ export class SimulatedQueue {
     this.deliver(wakeUp, delayMs + 1 + kernel.random.next() * (kernel.random.chance(0.5) ? 40 : 20_000), 1);
   }
 
+  /** A wake-up of this session comes by then. */
+  comesBy(session: string, at: number): boolean {
+    for (const message of this.underWay) if (message.session === session && message.at <= at) return true;
+    return false;
+  }
+
   private deliver(wakeUp: WakeUp, afterMs: number, receives: number): void {
+    const message = { session: wakeUp.session_id, at: this.kernel.now + afterMs };
+    this.underWay.add(message);
     this.kernel.after(afterMs, () => {
+      this.underWay.delete(message);
       this.receive(wakeUp, (error) => {
         if (error && receives < mostReceives) this.deliver(wakeUp, visibilityMs, receives + 1);
       });

@@ -15,11 +15,13 @@ export interface StoredConversation extends Item {
 
 /** What the table holds, read straight: for the checks, and to know when a world is at rest. */
 export function rowsOf(table: MemoryTable, entity: string): Item[] {
-  return [...table.itemsOf(null)].filter((item) => item["__edb_e__"] === entity);
+  const found: Item[] = [];
+  for (const item of table.itemsOf(null)) if (item["__edb_e__"] === entity) found.push(item);
+  return found;
 }
 
 export function conversationsOf(table: MemoryTable): StoredConversation[] {
-  return rowsOf(table, "conversation") as StoredConversation[];
+  return table.alike("$conversation_1") as StoredConversation[];
 }
 
 export interface Asked {

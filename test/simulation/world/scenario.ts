@@ -79,6 +79,33 @@ function scriptOf(random: Random): Script {
   return { actions, watches: random.chance(0.15), decides };
 }
 
+const prompt = (number: number, afterMs: number, plan: string, delivery: Delivery = "queue"): Action => ({
+  kind: "prompt",
+  afterMs,
+  content: `Prompt ${number}: [${plan}]`,
+  delivery,
+});
+
+/** The smallest settings of what people do: a schedule of one is over soon, and so there can be many. */
+const small: readonly ((random: Random) => Action[])[] = [
+  () => [prompt(1, 1, "")],
+  (random) => [prompt(1, 1, random.pick(["1", "1", "2"]))],
+  (random) => [prompt(1, 1, random.pick(["1a", "1q"]))],
+  (random) => [prompt(1, 1, random.pick(["", "1"])), { kind: "interrupt", afterMs: pause(random) }],
+  (random) => [
+    prompt(1, 1, random.pick(["", "", "1"])),
+    prompt(2, pause(random), "", random.pick(["queue", "steer", "interrupt"])),
+  ],
+  (random) => [prompt(1, 1, ""), prompt(2, random.between(1, 50), ""), { kind: "cancel", afterMs: pause(random) }],
+  (random) => [operationOf(random, 1)],
+  (random) => [operationOf(random, 1), prompt(2, random.between(1, 1500), "")],
+];
+
+export function smallScenario(random: Random): Scenario {
+  const script = { actions: random.pick(small)(random), watches: random.chance(0.1), decides: true };
+  return { scripts: [script], warm: random.chance(0.75), realBeats: random.chance(0.1) };
+}
+
 export function randomScenario(random: Random): Scenario {
   const sessions = random.chance(0.1) ? 2 : 1;
   return {

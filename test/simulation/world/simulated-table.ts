@@ -36,10 +36,11 @@ export class SimulatedTable {
   send(name: string, input: unknown): Promise<unknown> {
     const { kernel } = this;
     const process = kernel.current;
-    const apply = () => this.carryOut(name, input, process);
+    const port = labelOf(name, input);
+    const apply = () => this.carryOut(name, port, input, process);
     if (isWrite(name)) this.watch(name, input);
     const error = (kind: "refused" | "lost") => errorOf(name, input, kind, kernel.random.next());
-    const request = { port: labelOf(name, input), apply, error };
+    const request = { port, apply, error };
     // The SDK gives a transaction a token, by which a repetition is known.
     if (name !== "TransactWriteCommand") return kernel.io(request);
     let first: { value: unknown } | null = null;
@@ -50,11 +51,11 @@ export class SimulatedTable {
     });
   }
 
-  private carryOut(name: string, input: unknown, process: Process): unknown {
+  private carryOut(name: string, label: string, input: unknown, process: Process): unknown {
     const send = () => this.rows.send(name, input);
     const answer = this.recorder ? this.recorder(name, input, send) : send();
-    this.claims.note(name, input, process, this.kernel.now);
-    if (name === "GetCommand" && labelOf(name, input) === "table.get:conversation")
+    this.claims.note(name, label, input, process, this.kernel.now);
+    if (label === "table.get:conversation")
       this.targets.note(process, (answer as { Item?: Record<string, unknown> }).Item);
     return answer;
   }

@@ -24,8 +24,9 @@ export class Stage {
   readonly deps: StageDeps;
   private played: World | null = null;
 
-  constructor() {
-    this.deps = depsOf(() => this.world);
+  /** `hear` is told of each request of the table. */
+  constructor(hear: (name: string, input: unknown) => void = () => undefined) {
+    this.deps = depsOf(() => this.world, hear);
   }
 
   get world(): World {
@@ -38,8 +39,11 @@ export class Stage {
   }
 }
 
-function tableOf(world: () => World): Table {
-  const send = ({ constructor, input }: Command) => world().table.send(constructor.name, input);
+function tableOf(world: () => World, hear: (name: string, input: unknown) => void): Table {
+  const send = ({ constructor, input }: Command) => {
+    hear(constructor.name, input);
+    return world().table.send(constructor.name, input);
+  };
   return { client: { send } as unknown as DynamoDBDocumentClient, name: "sandbox" };
 }
 
@@ -53,9 +57,9 @@ function logOf(world: () => World): Log {
   return { info: () => undefined, warn: say("warns"), error: say("errs") };
 }
 
-function depsOf(world: () => World): StageDeps {
+function depsOf(world: () => World, hear: (name: string, input: unknown) => void): StageDeps {
   return {
-    table: tableOf(world),
+    table: tableOf(world, hear),
     clock: {
       now: () => Math.floor(world().kernel.now + world().kernel.current.skewMs),
       sleep: (ms) => world().kernel.sleep(ms),

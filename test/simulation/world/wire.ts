@@ -72,5 +72,5 @@ export class Wire {
 
 function typeOf(message: string): string {
   const type = /"type":"([\w.]+)"/.exec(message)?.[1] ?? "unknown";
-  return /^(tool\.run|tool\.cancel|checkpoint\.take|welcome|stop|ack)$/.test(type) ? type : "event";
+  return /^(tool\.run|tool\.cancel|checkpoint\.take|checkpoint\.restore|welcome|stop|ack)$/.test(type) ? type : "event";
 }

@@ -28,6 +28,8 @@ import { Wire } from "./wire.ts";
 const sweepEveryMs = 60_000;
 const sandboxGraceMs = 10_000;
 const eventRetryMs = 60_000;
+/** The longest delay of a look that nothing but time leads to. */
+const lookDelayMs = 15_000;
 
 export interface Cast {
   tenant_id: string;
@@ -189,11 +191,11 @@ export class World {
   /** A sweep that finds nothing due writes nothing: it is left out. */
   private sweep(): void {
     this.kernel.after(sweepEveryMs, () => this.sweep());
-    const isDue = conversationsOf(this.table.rows).some(
-      ({ due_at }) => due_at !== undefined && due_at <= this.kernel.now,
-    );
-    if (!isDue) return;
-    this.sweeps += 1;
+    const { now } = this.kernel;
+    const due = conversationsOf(this.table.rows).filter(({ due_at }) => due_at !== undefined && due_at <= now);
+    if (due.length === 0) return;
+    // An earlier look that is due stays where it is (`dueAfter`): the one that was asked for is under way all the same.
+    if (due.some(({ session_id }) => !this.queue.comesBy(session_id, now + lookDelayMs))) this.sweeps += 1;
     this.kernel.spawn("sweeper", null, "sweeps", () => sweep(this.deps));
   }
 
