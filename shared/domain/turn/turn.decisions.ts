@@ -202,7 +202,8 @@ export function endTurn(
     setbacks: null,
     ending: null,
     deadline_at: null,
-    due_at: null,
+    // Somebody waits for a container all the same: the next look starts it, or ends the wish.
+    due_at: conversation.container_wanted_until === undefined ? null : now + wakeUpGraceMs,
     steer_seq: null,
     prompt_seq: null,
     interrupt_at: null,
