@@ -29,6 +29,34 @@ test.each(["supervisor", "toolbox"])("%s --version", (name) => {
 });
 
 test("a refused boot secret ends the process", async () => {
+  platform.refuseWith = 401;
+  await task.start(platform);
+  expect(await task.ended()).toBe(1);
+  expect(platform.frames).toEqual([]);
+  expect(task.log).not.toContain("boot-secret");
+});
+
+test("an epoch that is over ends the process at its next connect", async () => {
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+  platform.refuseWith = 403;
+  platform.dropLinks();
+  expect(await task.ended()).toBe(1);
+});
+
+test("a platform that is away is tried again", async () => {
+  platform.refuseWith = 503;
+  await task.start(platform);
+  await platform.until(() => (platform.redeemed ? true : undefined), "a try");
+  platform.refuseWith = null;
+  await platform.next("sandbox.ready");
+});
+
+test("the token is renewed over the link, and the next link uses the new one", async () => {
+  platform.tokenLifeSeconds = 1;
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+  await platform.next("sandbox.renew_token");
   platform.tokenLifeSeconds = 900;
   const renewed = platform.framesOf("sandbox.renew_token").length;
   await platform.until(
