@@ -20,8 +20,10 @@ export interface ModelCall {
   stopReason: string | null;
   /** Why it was refused. */
   error: string | null;
-  /** The parsed body, and the answer; null once the call is old. */
-  body: Record<string, unknown> | null;
+  /** The body as it was sent, where it is JSON: kept parsed, long conversations give the collector more to do. */
+  text: string | null;
+  /** Parsed, and the answer; null once the call is old. */
+  readonly body: Record<string, unknown> | null;
   answer: Block[] | null;
 }
 
@@ -43,13 +45,16 @@ export class CallLog {
       whole: null,
       stopReason: null,
       error: null,
-      body: null,
+      text: null,
+      get body() {
+        return this.text === null ? null : (JSON.parse(this.text) as Record<string, unknown>);
+      },
       answer: null,
     };
     this.#calls.push(call);
     const old = this.#calls.at(-1 - this.keptBodies);
     if (old !== undefined) {
-      old.body = null;
+      old.text = null;
       old.answer = null;
     }
     return call;

@@ -105,8 +105,9 @@ class Stage {
 
   async #answer(request: IncomingMessage, response: ServerResponse, call: ModelCall): Promise<void> {
     this.#checkHead(request);
-    const body = parseJson(await readBody(request));
-    call.body = body as Record<string, unknown>;
+    const text = await readBody(request);
+    const body = parseJson(text);
+    call.text = text;
     const parsed = parseRequest(body);
     this.#signatures.check(parsed);
     this.#checkLength(parsed);

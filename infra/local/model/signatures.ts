@@ -22,8 +22,10 @@ export class ThinkingSignatures {
 
   /** Throws the API's 400 for the first thinking block that does not fit where it stands. */
   check(request: Prefix): void {
+    const last = request.messages.findLastIndex(({ content }) => content.some(isThinking));
+    if (last < 0) return;
     const hash = this.#head(request);
-    request.messages.forEach((message, index) => {
+    request.messages.slice(0, last + 1).forEach((message, index) => {
       hash.update(`\n${message.role}`);
       message.content.forEach((block, place) => {
         if (isThinking(block)) this.#checkBlock(request.model, hash, block, `messages.${index}.content.${place}`);
