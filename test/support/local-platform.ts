@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startPlatform, type Platform } from "../../infra/local/platform.ts";
 import { prepare } from "../../infra/local/prepare.ts";
+import { sandboxesOf } from "../../scripts/chaos/processes.ts";
 import type { ApiClient, ApiSocket } from "../../scripts/demo/client.ts";
 import { CheckedClient } from "./checked-client.ts";
 import type { TokenAnswer } from "../../shared/protocol/account.ts";
@@ -65,27 +66,9 @@ export async function runTurn(socket: ApiSocket, sessionId: string, content: str
   return { turnId: String(sent["turn_id"]), ended };
 }
 
-function readProcess(pid: number): { parent: number; command: string } | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-    return { parent, command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") };
-  } catch {
-    return null;
-  }
-}
-
 /** kill -9 to every supervisor that this process started, whatever namespace it thinks it is in. */
 export function killSupervisors(): number {
-  const all = new Map<number, { parent: number; command: string }>();
-  for (const name of readdirSync("/proc")) {
-    const found = /^\d+$/.test(name) ? readProcess(Number(name)) : null;
-    if (found) all.set(Number(name), found);
-  }
-  const isOurs = (pid: number): boolean => pid === process.pid || (all.has(pid) && isOurs(all.get(pid)?.parent ?? 0));
-  const supervisors = [...all].filter(
-    ([pid, { command }]) => /node \/app\/supervisor\.mjs/.test(command) && !command.includes("bwrap") && isOurs(pid),
-  );
-  for (const [pid] of supervisors) process.kill(pid, "SIGKILL");
+  const supervisors = sandboxesOf(process.pid).filter(({ program }) => program === "supervisor");
+  for (const { pid } of supervisors) process.kill(pid, "SIGKILL");
   return supervisors.length;
 }
