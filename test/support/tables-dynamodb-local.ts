@@ -1,11 +1,11 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { Agent } from "node:http";
-import { createConnection } from "node:net";
+import { createConnection, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { listenOnLoopback } from "../../infra/local/gateway/loopback.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const cache = join(root, ".cache/dynamodb-local");
@@ -30,29 +30,39 @@ export function dynamoDbLocalIsMissing(): string | null {
 
 /**
  * AWS's own DynamoDB Local, in memory. It can only listen on every interface, so it runs in an empty network namespace
- * and is reached through a Unix socket.
+ * and is reached through a Unix socket, in front of which a port of the loopback stands.
  */
 export async function startDynamoDbLocal(): Promise<{ client: DynamoDBClient; stop(): Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), "dynamodb-local-"));
   const socketPath = join(directory, "socket");
   const confined = startConfined(fetchDistribution(), socketPath);
   await untilListening(confined, socketPath);
+  const relay = relayTo(socketPath);
   const client = new DynamoDBClient({
-    endpoint: "http://dynamodb.local",
+    endpoint: `http://127.0.0.1:${await listenOnLoopback(relay, 0)}`,
     region: "us-east-1",
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    requestHandler: { httpAgent: new Agent({ keepAlive: true, socketPath } as ConstructorParameters<typeof Agent>[0]) },
     maxAttempts: 1,
   });
   return {
     client,
     async stop() {
       client.destroy();
+      relay.close();
       const ended = once(confined, "exit");
       if (confined.exitCode === null && confined.kill("SIGKILL")) await ended;
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function relayTo(socketPath: string): Server {
+  return createServer((client) => {
+    const server = createConnection(socketPath);
+    client.pipe(server).pipe(client);
+    client.once("error", () => server.destroy());
+    server.once("error", () => client.destroy());
+  });
 }
 
 /** The directory of the jar, fetched once into the cache. */

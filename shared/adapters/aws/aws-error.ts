@@ -5,6 +5,8 @@ export class AwsError extends Error {
   readonly status: number;
   /** Of a transaction that DynamoDB cancelled: one for each of its parts. */
   readonly CancellationReasons: unknown[] | undefined;
+  /** The row on which a condition failed, where it was asked for, as the protocol has it. */
+  readonly Item: unknown;
 
   constructor(name: string, status: number, fields: Record<string, unknown>) {
     super(textOf(fields["message"]) ?? textOf(fields["Message"]) ?? name);
@@ -12,6 +14,7 @@ export class AwsError extends Error {
     this.status = status;
     const reasons = fields["CancellationReasons"];
     this.CancellationReasons = Array.isArray(reasons) ? reasons : undefined;
+    this.Item = fields["Item"];
   }
 }
 

@@ -77,6 +77,17 @@ export function electroContract(subject: ElectroSubject): void {
     expect(second.data[1]).toMatchObject({ rejected: true, code: "ConditionalCheckFailed" });
   });
 
+  test("hands back the item whose condition stopped an update", async () => {
+    const { message } = timeline(subject).entities;
+    await message.create({ session: "e9", seq: 1, text: "first", author: "eve" }).go();
+    const refused = await message
+      .patch({ session: "e9", seq: 1 })
+      .set({ text: "second" })
+      .where(({ author }, { eq }) => eq(author, "bob"))
+      .go({ response: "all_new", returnOnConditionCheckFailure: "all_old" });
+    expect(refused).toMatchObject({ rejected: true, data: { seq: 1, text: "first" } });
+  });
+
   test("reads a clustered collection from a sequence number on, in pages", async () => {
     const service = timeline(subject);
     for (let seq = 1; seq <= 13; seq += 2) {

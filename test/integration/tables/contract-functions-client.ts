@@ -127,6 +127,10 @@ export function functionsClientContract(subject: Subject): void {
       name: "ConditionalCheckFailedException",
       status: 400,
     });
+    const handsBack = { ...write("1").Put, ReturnValuesOnConditionCheckFailure: "ALL_OLD" as const };
+    expect(await failureOf(client.send(new PutCommand(handsBack)))).toMatchObject({
+      Item: { pk: { S: "t" }, sk: { S: "1" } },
+    });
     const both = [{ Get: { TableName, Key: keyOf("t", "1") } }, { Get: { TableName, Key: keyOf("t", "9") } }];
     const { Responses } = await client.send(new TransactGetCommand({ TransactItems: both }));
     expect(Responses).toEqual([{ Item: keyOf("t", "1") }, {}]);

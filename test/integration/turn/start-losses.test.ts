@@ -48,10 +48,23 @@ test("a sandbox that fell silent while it prepared its workspace is lost like an
   });
 });
 
+test("a task that was forgotten while it started is lost", async () => {
+  const key = await waitingForItsSandbox();
+  engine.deps.provider = { ...engine.sandbox.provider, describe: async () => "unknown" };
+  engine.clock.advance(16_000);
+  await look(key);
+  const log = await engine.log(key);
+  expect(log.find((row) => row.kind === "event" && row.type === "container.lost")).toMatchObject({
+    data: { epoch: 1, reason: "the task stopped before it was ready" },
+  });
+});
+
 test("a task that still starts, or that nobody can say anything about, is waited for", async () => {
   const key = await waitingForItsSandbox();
-  for (const state of ["starting", "unknown"] as const) {
-    engine.deps.provider = { ...engine.sandbox.provider, describe: async () => state };
+  const starting = async () => "starting" as const;
+  const silent = async () => Promise.reject(new Error("no answer"));
+  for (const describe of [starting, silent]) {
+    engine.deps.provider = { ...engine.sandbox.provider, describe };
     engine.clock.advance(16_000);
     await look(key);
   }
