@@ -18,6 +18,18 @@ afterEach(() => engine.stop());
 
 const { ask, linkUp, sentTo, report, answerCall } = turnDriver(() => engine);
 
+/** A turn of one call whose answer is there: its checkpoint is waited for. */
+async function untilCheckpoint() {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
+  const key = await engine.session();
+  const { turn_id } = await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  await answerCall(link);
+  await engine.work();
+  return { key, turn_id, link };
+}
+
 test("a result counts once, with its nonce, in its epoch", async () => {
   engine = await startEngine(scriptedModel([() => calls({ id: "t1" }, { id: "t2" }), () => says("Done.")]));
   const key = await engine.session();
@@ -169,13 +181,7 @@ test("a lost wake-up is found by the sweeper; a resting session is not", async (
 });
 
 test("a checkpoint that never comes does not keep the turn", async () => {
-  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
-  const key = await engine.session();
-  const { turn_id } = await ask(key, "Build it");
-  await engine.work();
-  const link = await linkUp(key);
-  await answerCall(link);
-  await engine.work();
+  const { key, turn_id, link } = await untilCheckpoint();
   engine.clock.advance(11_000);
   // A sandbox that is only late lives: one that said nothing for so long would be lost.
   await markAlive(engine.deps, link);
@@ -227,13 +233,7 @@ test("a link that was replaced while the model spoke: the calls reach the new on
 });
 
 test("a push that is told before its checkpoint waits for it", async () => {
-  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
-  const key = await engine.session();
-  const { turn_id } = await ask(key, "Build it");
-  await engine.work();
-  const link = await linkUp(key);
-  await answerCall(link);
-  await engine.work();
+  const { key, turn_id, link } = await untilCheckpoint();
   const pushed = { commit: "a".repeat(40), branch: "work" };
   await expect(recordPush(engine.deps, link, pushed)).rejects.toMatchObject({ code: "busy" });
   await report(link, turn_id, pushed.commit, "pending");
@@ -243,13 +243,7 @@ test("a push that is told before its checkpoint waits for it", async () => {
 });
 
 test("a push that went through late is marked, whichever checkpoint it was", async () => {
-  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
-  const key = await engine.session();
-  const { turn_id } = await ask(key, "Build it");
-  await engine.work();
-  const link = await linkUp(key);
-  await answerCall(link);
-  await engine.work();
+  const { key, turn_id, link } = await untilCheckpoint();
   await report(link, turn_id, "a".repeat(40), "pending");
   await report(link, turn_id, "b".repeat(40), "pending");
   await recordPush(engine.deps, link, { commit: "a".repeat(40), branch: "work" });
@@ -263,13 +257,7 @@ test("a push that went through late is marked, whichever checkpoint it was", asy
 });
 
 test("a push that went through late is marked, however many checkpoints came after", async () => {
-  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => says("Done.")]));
-  const key = await engine.session();
-  const { turn_id } = await ask(key, "Build it");
-  await engine.work();
-  const link = await linkUp(key);
-  await answerCall(link);
-  await engine.work();
+  const { key, turn_id, link } = await untilCheckpoint();
   await report(link, turn_id, "a".repeat(40), "pending");
   const { gitCheckpoint } = rows(engine.deps.table).entities;
   const [stored] = (await gitCheckpoint.query.byNumber(key).go()).data;
