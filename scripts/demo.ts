@@ -73,10 +73,14 @@ async function runTurn(api: ApiClient, socket: ApiSocket, repo: string, prompt: 
   return session;
 }
 
-async function showCheckpoint(api: ApiClient, session: Session, repositoryUrl: string): Promise<void> {
+/** A prompt of one's own may change no file, and start no server. */
+const isOwn = (prompt: string) => prompt !== defaultPrompt;
+
+async function showCheckpoint(api: ApiClient, session: Session, repositoryUrl: string, prompt: string): Promise<void> {
   stage("The checkpoint at the git host");
   const { data } = await api.call<{ data: Checkpoint[] }>("GET", `/sessions/${session.id}/checkpoints`);
   const [newest] = data;
+  if (!newest && isOwn(prompt)) return say("  no file changed: there is none");
   if (!newest) throw new Error("the turn left no checkpoint");
   if (newest.push_status !== "pushed" || !newest.branch)
     throw new Error(`the checkpoint is not at the git host: ${newest.push_status}`);
@@ -86,11 +90,13 @@ async function showCheckpoint(api: ApiClient, session: Session, repositoryUrl: s
   say(`  branch ${bold(newest.branch)}\n${indent(shown.log)}\n${indent(shown.stat)}`);
 }
 
-async function showPreview(api: ApiClient, socket: ApiSocket, session: Session): Promise<void> {
+async function showPreview(api: ApiClient, socket: ApiSocket, session: Session, prompt: string): Promise<void> {
   stage("The preview");
-  const { data } = await socket.waitFor("preview.ready", () => true, 10_000);
+  const opening = socket.waitFor("preview.ready", () => true, 10_000);
+  const ready = isOwn(prompt) ? await opening.catch(() => null) : await opening;
+  if (!ready) return say("  no server listens: there is nothing to open");
   const answer = await api.call<z.infer<typeof OpenPreviewAnswer>>("POST", `/sessions/${session.id}/preview`, {
-    port: data.port,
+    port: ready.data.port,
   });
   const page = await openPreview(answer);
   const title = /<title>(.*?)<\/title>/i.exec(page.body)?.[1] ?? page.body.slice(0, 60);
@@ -130,8 +136,8 @@ async function main(): Promise<void> {
     const api = new ApiClient(platform.httpUrl);
     const socket = await signUp(api);
     const session = await runTurn(api, socket, name, prompt);
-    await showCheckpoint(api, session, repositoryUrl);
-    await showPreview(api, socket, session);
+    await showCheckpoint(api, session, repositoryUrl, prompt);
+    await showPreview(api, socket, session, prompt);
     await showUsage(api, session);
     await socket.close();
     say(`\n${green("✓ All of it worked.")}`);
