@@ -36,12 +36,15 @@ export function runIsolated(spec: ContainerSpec, { privileged, filter }: Bubblew
   const child = spawn(launch.program, launch.argv, {
     env: launchEnvironment,
     cwd: "/",
+    // Its own process group, which what it starts leaves last of all.
+    detached: true,
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe"],
   });
   const complaint = readLines(child, onLine);
   feed(child, launch, filter);
   const ended = endOf(child, complaint);
   const initPid = readInitPid(child.stdio[descriptors.information] as Readable);
+  child.once("exit", (_code, killedBy) => killedBy !== null && endOrphans(child, initPid));
   const started = initPid.then(async (pid) =>
     pid === null ? { failure: (await ended).complaint ?? "bubblewrap did not start" } : { failure: null },
   );
@@ -150,6 +153,15 @@ async function readInitPid(information: Readable): Promise<number | null> {
   } catch {
     return null;
   }
+}
+
+/**
+ * bubblewrap binds what it starts to itself only after it has told its pid: until then its child outlives it, and waits for
+ * ever for a word from it. That child is in its process group, or is process 1 of the container.
+ */
+function endOrphans({ pid }: ChildProcess, initPid: Promise<number | null>): void {
+  if (pid !== undefined) signal(-pid, "SIGKILL");
+  void initPid.then((init) => init !== null && signal(init, "SIGKILL"));
 }
 
 async function firstChildOf(pid: number): Promise<number | null> {
