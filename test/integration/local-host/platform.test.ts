@@ -1,13 +1,13 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { WebSocket } from "ws";
 import { startPlatform, type Platform } from "../../../infra/local/platform.ts";
 import type { PlatformOptions } from "../../../infra/local/platform-options.ts";
-import { scratchDirectory } from "./assembly.ts";
+import { eventually, scratchDirectory } from "./assembly.ts";
 import { synthesizeStubs } from "./stub-project.ts";
 
 const directory = scratchDirectory();
@@ -136,10 +136,11 @@ describe("the stack, wired from its template", () => {
     const { answer: task, ...refusal } = await ask("Turn", { do: "launch" });
     expect(refusal).toEqual({});
     expect(await until("task#RUNNING")).toBe(task);
+    const printed = join(stateDir, "logs/containers.log");
+    await eventually(() => existsSync(printed) && readFileSync(printed, "utf8").includes(`up ${platform.httpUrl}`));
     expect(await ask("Http", { do: "end", task })).toMatchObject({ error: expect.any(String) as string });
     expect(await ask("Turn", { do: "end", task })).toEqual({ answer: "ended" });
     expect(await until("task#STOPPED")).toBe(task);
-    expect(readFileSync(join(stateDir, "logs/containers.log"), "utf8")).toContain(`up ${platform.httpUrl}`);
   });
 
   it("lets a test kill containers as a failing machine would", async () => {
