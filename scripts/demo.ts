@@ -59,7 +59,7 @@ async function runTurn(api: ApiClient, socket: ApiSocket, repo: string, prompt: 
   stage("Creating a session");
   const session = await api.call<Session>("POST", "/sessions", { repo, messages: null });
   say(`  ${session.id}\n  ${session.repo} @ ${session.target_branch} → ${session.branch}`);
-  await socket.ask({ type: "session.subscribe", session_id: session.id });
+  await socket.ask({ type: "session.subscribe", session_id: session.id, batched: true });
   const narrator = new Narrator();
   socket.onEvent((event) => narrator.show(event));
   stage(`Prompt: ${prompt}`);

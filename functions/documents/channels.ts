@@ -4,7 +4,7 @@ import { WireError } from "../../shared/protocol/error-code.ts";
 import { frameResults, sandboxFrameResults } from "../../shared/protocol/frame-results.ts";
 import { RequestId } from "../../shared/protocol/ids.ts";
 import { SandboxCommand, SandboxFrame } from "../../shared/protocol/sandbox-frame.ts";
-import { ServerEventSchema, type ServerEvent } from "../../shared/protocol/server-event.ts";
+import { EventBatch, ServerEventSchema, type ServerEvent } from "../../shared/protocol/server-event.ts";
 import { eventSummaries, frameSummaries, sandboxFrameSummaries } from "./frames.ts";
 import type { Json, View } from "./schemas.ts";
 
@@ -75,6 +75,12 @@ export function clientChannel(): Channel {
     const type = typeOf(payload) as ServerEvent["type"];
     return { name: type, summary: eventSummaries[type], payload, view: "output" };
   });
+  const batch: Message = {
+    name: "events",
+    summary: "Several events in their order, for who subscribed with `batched`",
+    payload: EventBatch,
+    view: "output",
+  };
   const operations = Object.entries(framePermissions).map(([type, permission]) => {
     const replies = [`${type}.result`, refused.name];
     const summary = frameSummaries[type as keyof typeof frameSummaries];
@@ -85,10 +91,10 @@ export function clientChannel(): Channel {
     title: "People and servers",
     description:
       "Text frames of JSON. Every frame gets exactly one ack. Events with a `seq` are on the session's log too.",
-    messages: [...frames, ...results, refused, ...events],
+    messages: [...frames, ...results, refused, ...events, batch],
     operations: {
       ...Object.fromEntries(operations),
-      events: sent("client", "What happens in watched sessions", events),
+      events: sent("client", "What happens in watched sessions", [...events, batch]),
     },
   };
 }

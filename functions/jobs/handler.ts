@@ -1,3 +1,4 @@
+import { tidySession } from "../../shared/domain/checkpoint/tidy.ts";
 import { copyFork } from "../../shared/domain/fork/copy.ts";
 import { removeSession } from "../../shared/domain/session/removal.ts";
 import { Job } from "../../shared/protocol/job.ts";
@@ -6,6 +7,7 @@ import { liveJobs, type JobDeps } from "../live/jobs.ts";
 
 async function run(deps: JobDeps, job: Job): Promise<void> {
   if (job.type === "session.remove") await removeSession(deps, job);
+  else if (job.type === "session.tidy") await tidySession(deps, job);
   else await copyFork(deps, job);
 }
 

@@ -50,7 +50,11 @@ export function liveTurn(): StepDeps {
     }),
     warm:
       env.WARM_SANDBOXES > 0
-        ? { wanted: env.WARM_SANDBOXES, refill: () => wake(sessions, poolKey, refillSeconds) }
+        ? {
+            wanted: env.WARM_SANDBOXES,
+            refill: () => wake(sessions, poolKey, refillSeconds),
+            defaultNetwork: env.SANDBOX_OFFER.defaultNetwork,
+          }
         : undefined,
     bootSecret: (sessionId, epoch) => boot.derive(sessionId, epoch),
     gitHosts: liveGit(env, sessions.table, secrets).gitHosts,

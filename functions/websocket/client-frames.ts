@@ -29,8 +29,9 @@ const frames: FrameTable<ClientFrame, ClientFrameDeps, FrameResults> = {
     const { tenant_id, connection_id } = connection;
     const key = { tenant_id, session_id: frame.session_id };
     if (!(await findSessionRow(deps.table, key))) throw new AppError("not_found");
-    await subscribe(deps.table, connection, frame.session_id);
-    return { result: {}, afterwards: () => replay(deps, key, connection_id, frame.after) };
+    const { after, batched = false } = frame;
+    await subscribe(deps.table, connection, frame.session_id, batched);
+    return { result: {}, afterwards: () => replay(deps, key, { connectionId: connection_id, batched }, after) };
   },
 
   "session.unsubscribe": async (deps, frame, connection) => {

@@ -93,6 +93,10 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
     await tellWatchers(deps, connection, { type: "preview.ready", data: { port } });
     return unanswered;
   },
+  "sandbox.port_closed": async (deps, { port }, connection) => {
+    await tellWatchers(deps, connection, { type: "preview.closed", data: { port } });
+    return unanswered;
+  },
   "sandbox.terminal_output": async (deps, { terminal_id, offset, data }, connection) => {
     await tellWatchers(deps, connection, { type: "terminal.output", data: { terminal_id, offset, data } });
     return unanswered;

@@ -1,8 +1,15 @@
 import { RemovalPolicy, Stack } from "aws-cdk-lib";
-import { type Attribute, AttributeType, BillingMode, Table, TableEncryption } from "aws-cdk-lib/aws-dynamodb";
+import {
+  type Attribute,
+  AttributeType,
+  BillingMode,
+  ProjectionType,
+  Table,
+  TableEncryption,
+} from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
-import { tableKeys } from "../../shared/data/table.ts";
+import { indexAttributes, tableKeys } from "../../shared/data/table.ts";
 import type { Use } from "./node-function.ts";
 
 export interface DataTableProps {
@@ -31,10 +38,14 @@ export class DataTable extends Construct {
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     for (const [indexName, keys] of Object.entries(tableKeys.indexes)) {
+      const nonKeyAttributes = indexAttributes[indexName];
       this.table.addGlobalSecondaryIndex({
         indexName,
         partitionKey: text(keys.partitionKey),
         sortKey: text(keys.sortKey),
+        ...(nonKeyAttributes
+          ? { projectionType: ProjectionType.INCLUDE, nonKeyAttributes: [...nonKeyAttributes] }
+          : { projectionType: ProjectionType.ALL }),
       });
     }
   }

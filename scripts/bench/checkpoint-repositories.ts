@@ -1,10 +1,10 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { startGitHost } from "../../infra/local/git-host/git-host.ts";
-import { importRepository } from "../../infra/local/git-host/repositories.ts";
+import { importRepository, repositoryFolder } from "../../infra/local/git-host/repositories.ts";
 import { pushTokenKey, pushUsername, signPushToken } from "../../shared/git-push-token.ts";
 
 const secret = "the bench's secret for push tokens";
@@ -45,19 +45,23 @@ export async function treeOf(workspace: string): Promise<string> {
 export const fileOf = (number: number): string =>
   `src/part-${Math.floor(number / filesPerFolder)}/file-${number % filesPerFolder}.ts`;
 
-function fill(directory: string, files: number): void {
-  for (let number = 0; number < files; number += 1) {
-    const path = join(directory, fileOf(number));
-    if (number % filesPerFolder === 0) mkdirSync(dirname(path), { recursive: true });
+const data = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`;
+
+/** A commit of so many files, as `git fast-import` reads it: no work tree has to be written and read for it. */
+function commitOf(files: number): string {
+  const written = Array.from({ length: files }, (_, number) => {
     const lines = Array.from({ length: 10 + (number % 30) }, (_, line) => `export const v${line} = ${number * line};`);
-    writeFileSync(path, `${lines.join("\n")}\n`);
-  }
+    return `M 100644 inline ${fileOf(number)}\n${data(`${lines.join("\n")}\n`)}`;
+  });
+  return `commit refs/heads/main\ncommitter bench <bench@example.com> 1700000000 +0000\n${data("start")}${written.join("")}`;
 }
 
 export interface BenchHost {
   /** With the right to push in it: for the git program. */
   urlWithToken: (repository: string) => string;
   url: (repository: string) => string;
+  /** The bare repository itself. */
+  folder: (repository: string) => string;
   credential: (repository: string) => { username: string; password: string };
   /** A repository of so many files, as `owner/name`. */
   create: (files: number) => Promise<string>;
@@ -75,6 +79,7 @@ export async function startBenchHost(directory: string): Promise<BenchHost> {
   });
   return {
     url,
+    folder: (repository) => repositoryFolder(repositories, repository),
     credential,
     urlWithToken(repository) {
       const { username, password } = credential(repository);
@@ -83,14 +88,11 @@ export async function startBenchHost(directory: string): Promise<BenchHost> {
     async create(files) {
       const source = join(directory, `source-${files}`);
       mkdirSync(source);
-      fill(source, files);
-      for (const args of [
-        ["init", "-q"],
-        ["add", "-A"],
-        ["commit", "-q", "-m", "start"],
-        ["gc", "-q"],
-      ])
-        execFileSync("git", [...identity, ...args], { cwd: source, env: gitEnvironment });
+      const native = (args: string[], input = "") =>
+        execFileSync("git", [...identity, ...args], { cwd: source, env: gitEnvironment, input });
+      native(["init", "-q", "--bare"]);
+      native(["fast-import", "--quiet"], commitOf(files));
+      native(["gc", "-q"]);
       const repository = `bench/files-${files}`;
       await importRepository({ directory: repositories, source, repository });
       return repository;

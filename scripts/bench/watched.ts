@@ -26,7 +26,7 @@ export class Watched {
 
   static async open(api: ApiClient, socket: ApiSocket): Promise<Watched> {
     const { id } = await api.call<Session>("POST", "/sessions", {});
-    await socket.ask({ type: "session.subscribe", session_id: id });
+    await socket.ask({ type: "session.subscribe", session_id: id, batched: true });
     return new Watched(socket, id);
   }
 

@@ -91,6 +91,7 @@ export function openSocket(socket: WebSocket): Promise<ApiSocket> {
 }
 
 type Ack = { request_id: string | null; result?: Record<string, unknown>; error?: { code: string; message: string } };
+type Message = ServerEvent | { type: "events"; events: ServerEvent[] } | (Ack & { type: "ack" });
 type Waiter = { wants: (event: ServerEvent) => boolean; resolve: (event: ServerEvent) => void };
 
 export class ApiSocket {
@@ -104,16 +105,18 @@ export class ApiSocket {
   constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on("error", () => undefined);
-    socket.on("message", (data: Buffer) =>
-      this.receive(JSON.parse(data.toString("utf8")) as ServerEvent | (Ack & { type: "ack" })),
-    );
+    socket.on("message", (data: Buffer) => this.receive(JSON.parse(data.toString("utf8")) as Message));
   }
 
   onEvent(listener: (event: ServerEvent) => void): void {
     this.listeners.add(listener);
   }
 
-  private receive(message: ServerEvent | (Ack & { type: "ack" })): void {
+  private receive(message: Message): void {
+    if (message.type === "events") {
+      for (const event of message.events) this.receive(event);
+      return;
+    }
     if (message.type === "ack") {
       this.acks.push(message);
       this.pending.get(message.request_id ?? "")?.(message);

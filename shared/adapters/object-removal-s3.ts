@@ -12,16 +12,21 @@ export function s3ObjectRemoval(client: S3Client, bucket: string): ObjectRemoval
   }
 
   return {
-    async removeBelow(prefix, except) {
+    async removeBelow(prefix, except, before = Infinity) {
       let next: string | undefined;
+      let removed = 0;
       do {
         const page = await client.send(
           new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: next }),
         );
-        const keys = (page.Contents ?? []).flatMap(({ Key }) => Key ?? []);
-        await remove(keys.filter((key) => !except.some((kept) => key.startsWith(kept))));
+        const old = (page.Contents ?? []).filter(({ LastModified }) => (LastModified?.getTime() ?? Infinity) <= before);
+        const keys = old.flatMap(({ Key }) => Key ?? []);
+        const unneeded = keys.filter((key) => !except.some((kept) => key.startsWith(kept)));
+        await remove(unneeded);
+        removed += unneeded.length;
         next = page.NextContinuationToken;
       } while (next !== undefined);
+      return removed;
     },
   };
 }

@@ -9,12 +9,15 @@ import type { AppError } from "../errors.ts";
 import type { PartialAnswer, StopReason } from "../ports/model.ts";
 import type { LiveEvent } from "../protocol/server-event.ts";
 import type { StepDeps } from "./step-deps.ts";
+import type { EarlyRows } from "./transcript.ts";
 
 /** A step that is this worker's. */
 export interface Step {
   key: SessionKey;
   claim: Claim;
   conversation: Conversation;
+  /** Null: it is still to be read. */
+  log: EarlyRows | null;
   /** The launch runs beside the model: it is not on the way to the first word. */
   container: Promise<Container | null>;
   /** Why the plan allows no container, once that is known. */

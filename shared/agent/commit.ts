@@ -2,7 +2,7 @@ import { latestContainer, type Container } from "../domain/container/container.t
 import { type Decide, readConversation, transition } from "../domain/conversation/conversation.ts";
 import { announceFirst } from "../domain/timeline/announce.ts";
 import { type CallIds, handlerOf, type PlannedCall, runnerOf } from "../domain/tool-call/route.decisions.ts";
-import { timeoutOf } from "../domain/tool-call/tool-call.decisions.ts";
+import { nonceFor, timeoutOf } from "../domain/tool-call/tool-call.decisions.ts";
 import { createCalls, sendCalls, type Dispatch } from "../domain/tool-call/tool-call.ts";
 import { commitStep, type Answer, type StepResult } from "../domain/turn/step.decisions.ts";
 import { cancelCalls } from "../domain/turn/interrupt.ts";
@@ -107,8 +107,8 @@ async function usableContainer(deps: StepDeps, step: Step, answer: Answer): Prom
 function idsFor(deps: StepDeps, answer: Answer): CallIds[] {
   return toolUses(answer.content)
     .slice(0, maxToolCallsPerStep)
-    .map(() => ({
-      nonce: deps.ids.secret(16),
+    .map(({ name }) => ({
+      nonce: nonceFor(deps.ids.secret(16), name),
       approval_id: deps.ids.next(idPrefixes.approval),
       child_id: deps.ids.uuid(),
     }));
@@ -126,7 +126,9 @@ export async function conclude(deps: StepDeps, step: Step, answered: Answered, h
   // Should it fail before it is waited for, nobody would have heard it, which ends the process.
   following?.catch(() => undefined);
   // The watchers learn of a call before its output can come.
-  const { rest } = await announceFirst(deps, key, committed.rows, [usageUpdated(deps, step, answered)]);
+  const { watch_version } = committed.conversation;
+  const used = usageUpdated(deps, step, answered);
+  const { rest } = await announceFirst(deps, key, committed.rows, [used], watch_version);
   rest.catch(() => undefined);
   await startCalls(deps, step, calls, container);
   await startDelegates(deps, key, committed.conversation, calls);

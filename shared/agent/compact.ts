@@ -85,7 +85,7 @@ async function compact(deps: StepDeps, step: Step, hops: number): Promise<void> 
   }
   const at = { message_id: deps.ids.next(idPrefixes.message), seenHead: transcript.head, boundTo };
   const request = summaryRequest(deps, step, transcript);
-  const of = { key, claim, messageId: at.message_id, watchers: [], isSilent: true as const };
+  const of = { key, claim, messageId: at.message_id, watchers: [], watchVersion: undefined, isSilent: true as const };
   const heard = await streamAnswer(deps, request, of);
   if (heard.kind === "completed") {
     return commit(deps, step, onlyText(toAnswered(deps, heard.completed, at)), covers, hops);
@@ -108,7 +108,14 @@ export async function runCompaction(
   if (!claimed) return;
   const { turn_id = "", step: number, fence } = claimed;
   const claim = { turn_id, step: number, fence };
-  const step: Step = { key, claim, conversation: claimed, container: Promise.resolve(null), refusal: () => null };
+  const step: Step = {
+    key,
+    claim,
+    conversation: claimed,
+    log: null,
+    container: Promise.resolve(null),
+    refusal: () => null,
+  };
   const offering: StepDeps = { ...deps, tools: offeredTools(deps.tools, claimed) };
   try {
     await compact(offering, step, hops);

@@ -33,7 +33,7 @@ async function workingContainer(
   const container = await noticeLoss(deps, key);
   if (!container || !hasNotEnded(container)) return null;
   if (until > deps.clock.now()) return container;
-  if (kind === "checkpoint") return null;
+  if (kind !== "restore") return null;
   const reason = "it did not restore its files in time";
   await loseContainer(deps, container, reason);
   if (container.task_id) await deps.provider.stop(container.task_id, reason).catch(() => undefined);
@@ -68,6 +68,7 @@ export async function serveOperation(
   const container = await workingContainer(deps, key, operation);
   const isOver = container === null && (await endWithout(deps, key, operation));
   if (isOver) return;
-  if (container?.status === "ready") await sendOperation(deps, container, conversation, operation);
+  if (container?.status === "ready" && operation.kind !== "merge")
+    await sendOperation(deps, container, conversation, operation);
   await wake(deps, key, watchdogSeconds, hops + 1);
 }

@@ -1,4 +1,5 @@
-import { ensureContainer, type Container } from "../domain/container/container.ts";
+import type { Container } from "../domain/container/container.ts";
+import { ensureContainer } from "../domain/container/ensure.ts";
 import { relaunchAfterMs } from "../domain/container/container.decisions.ts";
 import { keepWish, type Refusal } from "../domain/container/want.decisions.ts";
 import { transition, type Conversation } from "../domain/conversation/conversation.ts";
@@ -15,7 +16,8 @@ interface Found {
 
 async function find(deps: StepDeps, key: SessionKey): Promise<Found> {
   try {
-    await noticeLoss(deps, key);
+    // Who found one that is ready had no use for a wish, but that it did not answer.
+    await noticeLoss(deps, key, true);
     return { container: await ensureContainer(deps, key), refusal: null };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

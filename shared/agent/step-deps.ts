@@ -1,5 +1,5 @@
 import type { TakeDeps } from "../domain/checkpoint/checkpoint.ts";
-import type { LaunchDeps } from "../domain/container/container.ts";
+import type { LaunchDeps } from "../domain/container/ensure.ts";
 import type { DispatchDeps } from "../domain/tool-call/tool-call.ts";
 import type { TurnDeps } from "../domain/turn/turn.ts";
 import type { TranscriptCache } from "./transcript-cache.ts";

@@ -1,5 +1,6 @@
-import { readConversation, transition } from "../domain/conversation/conversation.ts";
-import { deliver, recentSubscribersOf } from "../domain/connection/connection.ts";
+import { readConversation, transition, type Conversation } from "../domain/conversation/conversation.ts";
+import { deliver, type Watcher } from "../domain/connection/connection.ts";
+import { watchersAt } from "../domain/connection/watchers.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
 import { holds, leaseMs, renewLease, type Claim } from "../domain/turn/step.decisions.ts";
 import { ModelFailure, type ModelEvent, type ModelRequest, type PartialAnswer } from "../ports/model.ts";
@@ -8,7 +9,7 @@ import type { StepDeps } from "./step-deps.ts";
 
 type Completed = Extract<ModelEvent, { type: "completed" }>;
 
-/** While it streams, the worker looks this often for new watchers, for an interrupt, and whether the step is still its own. */
+/** While it streams, the worker looks this often for an interrupt, for new watchers, and whether the step is still its own. */
 export const lookEveryMs = 500;
 
 /** The step was taken over: whatever the model says now is nobody's. */
@@ -35,18 +36,36 @@ interface Streaming {
   key: SessionKey;
   claim: Claim;
   relay: DeltaRelay;
-  watchers: Set<string>;
+  watchers: Watcher[];
+  /** Of the conversation when they were asked for; null: ask again. */
+  watchVersion: number | undefined | null;
+  isSilent: boolean;
   abort: AbortController;
   leaseUntil: number;
 }
 
-async function greetNewWatchers(deps: StepDeps, streaming: Streaming): Promise<void> {
-  const { key, watchers, relay } = streaming;
-  const now = await recentSubscribersOf(deps, key);
-  const fresh = now.filter((connectionId) => !watchers.has(connectionId));
-  watchers.clear();
-  for (const connectionId of now) watchers.add(connectionId);
+async function greetNewWatchers(deps: StepDeps, streaming: Streaming, version: number | undefined): Promise<void> {
+  const { key, relay } = streaming;
+  const now = await watchersAt(deps, key, version);
+  const known = new Set(streaming.watchers.map(({ connectionId }) => connectionId));
+  const fresh = now.filter(({ connectionId }) => !known.has(connectionId));
+  streaming.watchers = now;
   if (fresh.length > 0) await deliver(deps, key, fresh, relay.replay());
+}
+
+/** The row that is looked at anyway says whether there are any. Beside the look: a slow one does not put off an interrupt. */
+function noticeWatchers(deps: StepDeps, streaming: Streaming, { watch_version }: Conversation): void {
+  if (streaming.isSilent || watch_version === streaming.watchVersion) return;
+  streaming.watchVersion = watch_version;
+  greetNewWatchers(deps, streaming, watch_version).catch((error: unknown) => {
+    streaming.watchVersion = null;
+    warn(deps, streaming, error);
+  });
+}
+
+function warn(deps: StepDeps, { key, claim }: Streaming, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  deps.log.warn("look failed", { ...key, turn_id: claim.turn_id, error: message });
 }
 
 async function keepLease(deps: StepDeps, streaming: Streaming): Promise<void> {
@@ -64,24 +83,16 @@ async function keepStep(deps: StepDeps, streaming: Streaming): Promise<void> {
   const current = await readConversation(deps.table, streaming.key);
   if (!current || !holds(current, streaming.claim)) return streaming.abort.abort(new LeaseLost());
   if (current.interrupt_at !== undefined) return streaming.abort.abort(new Interrupted());
+  noticeWatchers(deps, streaming, current);
   await keepLease(deps, streaming);
 }
 
 /** Looks beside the stream until it ends. A look that fails is not the last: an interrupt must still be seen. */
-async function keepLooking(
-  deps: StepDeps,
-  streaming: Streaming,
-  ended: AbortSignal,
-  look: (deps: StepDeps, streaming: Streaming) => Promise<void>,
-): Promise<void> {
+async function keepLooking(deps: StepDeps, streaming: Streaming, ended: AbortSignal): Promise<void> {
   while (!ended.aborted) {
     await deps.clock.sleep(lookEveryMs);
     if (ended.aborted) return;
-    await look(deps, streaming).catch((error: unknown) => {
-      const { key, claim } = streaming;
-      const message = error instanceof Error ? error.message : String(error);
-      deps.log.warn("look failed", { ...key, turn_id: claim.turn_id, error: message });
-    });
+    await keepStep(deps, streaming).catch((error: unknown) => warn(deps, streaming, error));
   }
 }
 
@@ -116,9 +127,8 @@ class Sender {
 
   send(messages: string[]): void {
     const { watchers, key } = this.streaming;
-    if (messages.length === 0 || watchers.size === 0) return;
-    const to = [...watchers];
-    this.sending = this.sending.then(() => deliver(this.deps, key, to, messages)).catch(() => undefined);
+    if (messages.length === 0 || watchers.length === 0) return;
+    this.sending = this.sending.then(() => deliver(this.deps, key, watchers, messages)).catch(() => undefined);
   }
 
   private flush(): void {
@@ -130,8 +140,9 @@ export interface StreamOf {
   key: SessionKey;
   claim: Claim;
   messageId: string;
-  /** Who watched a moment ago; newcomers are found while it streams. */
-  watchers: string[];
+  /** Who watched a moment ago, when the conversation had this version; newcomers are found while it streams. */
+  watchers: Watcher[];
+  watchVersion: number | undefined;
   /** Nobody watches: it is no answer. */
   isSilent?: true;
 }
@@ -145,13 +156,12 @@ export async function streamAnswer(deps: StepDeps, request: ModelRequest, of: St
   const { turn_id, step, fence } = claim;
   const relay = new DeltaRelay(deps.clock, key, { message_id: messageId, turn_id, step, fence });
   const abort = new AbortController();
-  const watchers = new Set(of.watchers);
-  const streaming: Streaming = { key, claim, relay, watchers, abort, leaseUntil: deps.clock.now() + leaseMs };
+  const { watchers, watchVersion, isSilent = false } = of;
+  const leaseUntil = deps.clock.now() + leaseMs;
+  const streaming: Streaming = { key, claim, relay, watchers, watchVersion, isSilent, abort, leaseUntil };
   const sender = new Sender(deps, streaming);
   const ended = new AbortController();
-  // Apart, so that a slow watcher does not put off an interrupt.
-  for (const look of of.isSilent ? [keepStep] : [greetNewWatchers, keepStep])
-    void keepLooking(deps, streaming, ended.signal, look);
+  void keepLooking(deps, streaming, ended.signal);
   try {
     sender.send([relay.started()]);
     return { kind: "completed", completed: await consume(deps, request, streaming, sender) };

@@ -1,5 +1,5 @@
 import { readConversation, type Conversation } from "../domain/conversation/conversation.ts";
-import type { SessionKey } from "../domain/timeline/row.ts";
+import type { SessionKey, TimelineRow } from "../domain/timeline/row.ts";
 import { readTimeline } from "../domain/timeline/timeline.ts";
 import { repairCalls } from "../domain/turn/repair.ts";
 import { fingerprintOf } from "../domain/turn/request.ts";
@@ -24,10 +24,28 @@ function readerOf({ turnModel: model, system, tools }: StepDeps, forgetsUntil: n
   return { model, boundTo: print, forgetsUntil };
 }
 
-async function readTranscript(deps: StepDeps, key: SessionKey, reader: Reader): Promise<Transcript> {
+/** The log after what this worker knows of it. */
+export interface EarlyRows {
+  after: number;
+  rows: Promise<TimelineRow[]>;
+}
+
+/** What is committed by now is among these rows. */
+export function readEarly(deps: StepDeps, key: SessionKey): EarlyRows {
+  const after = deps.transcripts.get(key)?.head ?? 0;
+  return { after, rows: readTimeline(deps, key, { after }).then(({ rows }) => rows) };
+}
+
+async function readTranscript(
+  deps: StepDeps,
+  key: SessionKey,
+  reader: Reader,
+  early: EarlyRows | null,
+): Promise<Transcript> {
   const known = deps.transcripts.get(key);
   const transcript = known?.isFor(reader) ? known : (known?.for(reader) ?? new Transcript(reader));
-  const { rows } = await readTimeline(deps, key, { after: transcript.head });
+  const isEarly = early?.after === transcript.head;
+  const rows = isEarly ? await early.rows : (await readTimeline(deps, key, { after: transcript.head })).rows;
   const fresh = rows.filter(({ seq }) => seq > transcript.head);
   transcript.add(fresh);
   deps.transcripts.keep(key, transcript, fresh);
@@ -39,16 +57,19 @@ export interface Asking {
   key: SessionKey;
   claim: Claim;
   conversation: Pick<Conversation, "thoughts_from">;
+  /** Read before, of the state that was claimed. */
+  log?: EarlyRows | null;
 }
 
 /** The transcript for the step's model, with a result for every call: a lost one is replaced on the log first. */
 export async function transcriptOf(
   deps: StepDeps,
-  { key, claim, conversation }: Asking,
+  { key, claim, conversation, log = null }: Asking,
 ): Promise<{ transcript: Transcript; boundTo: string }> {
   const reader = readerOf(deps, conversation.thoughts_from);
   for (let repairs = 0; repairs < maxRepairs; repairs += 1) {
-    const transcript = await readTranscript(deps, key, reader);
+    // A repair appends to the log.
+    const transcript = await readTranscript(deps, key, reader, repairs === 0 ? log : null);
     const dangling = transcript.dangling();
     if (dangling.length === 0) return { transcript, boundTo: reader.boundTo };
     if (await repairCalls(deps, key, claim, transcript.head, dangling)) continue;

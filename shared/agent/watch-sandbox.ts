@@ -1,4 +1,5 @@
-import { ensureContainer, latestContainer, loseContainer, type Container } from "../domain/container/container.ts";
+import { latestContainer, loseContainer, type Container } from "../domain/container/container.ts";
+import { ensureContainer } from "../domain/container/ensure.ts";
 import { isLive, isOverdue, lossOf, needOf, silentMs } from "../domain/container/container.decisions.ts";
 import { transition, type Conversation } from "../domain/conversation/conversation.ts";
 import { announce } from "../domain/timeline/announce.ts";
@@ -46,19 +47,21 @@ async function failCalls(deps: StepDeps, { key, conversation }: Watching, doomed
 }
 
 /** Why the container is lost, by its row or by its task; null while it is not, or nobody knows. */
-async function findLoss(deps: StepDeps, container: Container): Promise<string | null> {
+async function findLoss(deps: StepDeps, container: Container, isDoubted: boolean): Promise<string | null> {
   const now = deps.clock.now();
   const loss = lossOf(container, now);
-  if (loss || !container.task_id || !isOverdue(container, now)) return loss;
+  const isAsked = isOverdue(container, now) || (isDoubted && container.status === "ready");
+  if (loss || !container.task_id || !isAsked) return loss;
   const state = await deps.provider.describe(container.task_id).catch(() => null);
   // One that is not known so long after its launch is forgotten: it stopped.
-  return state === "stopped" || state === "unknown" ? "the task stopped before it was ready" : null;
+  if (state !== "stopped" && state !== "unknown") return null;
+  return container.status === "ready" ? "the task stopped" : "the task stopped before it was ready";
 }
 
-/** The newest container as it is once a loss was noticed. */
-export async function noticeLoss(deps: StepDeps, key: SessionKey): Promise<Container | null> {
+/** The newest container as it is once a loss was noticed. `isDoubted`: somebody asked it and had no answer. */
+export async function noticeLoss(deps: StepDeps, key: SessionKey, isDoubted = false): Promise<Container | null> {
   const container = await latestContainer(deps.table, key);
-  const loss = container && isLive(container) ? await findLoss(deps, container) : null;
+  const loss = container && isLive(container) ? await findLoss(deps, container, isDoubted) : null;
   if (!container || !loss) return container;
   await loseContainer(deps, container, loss);
   if (container.task_id) await deps.provider.stop(container.task_id, loss).catch(() => undefined);

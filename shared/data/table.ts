@@ -11,8 +11,17 @@ export const tableKeys = {
     gsi2: { partitionKey: "gsi2pk", sortKey: "gsi2sk" },
     gsi3: { partitionKey: "gsi3pk", sortKey: "gsi3sk" },
     gsi4: { partitionKey: "gsi4pk", sortKey: "gsi4sk" },
+    gsi5: { partitionKey: "gsi5pk", sortKey: "gsi5sk" },
   },
 } as const;
+
+/**
+ * What an index holds of its rows beside keys; one that is not named here holds all of them. A change of anything else costs
+ * nothing there. An entity says what of it is its own.
+ */
+export const indexAttributes: Readonly<Record<string, readonly string[]>> = {
+  gsi5: ["tenant_id", "session_id", "epoch", "due_at", "copying", "__edb_e__", "__edb_v__"],
+};
 
 /**
  * How an entity names its keys. Casing `none` everywhere: connection ids and token hashes are case sensitive,
@@ -42,6 +51,11 @@ export const keyFields = {
     index: "gsi4",
     pk: { field: "gsi4pk", casing: "none" },
     sk: { field: "gsi4sk", casing: "none" },
+  },
+  gsi5: {
+    index: "gsi5",
+    pk: { field: "gsi5pk", casing: "none" },
+    sk: { field: "gsi5sk", casing: "none" },
   },
 } as const;
 

@@ -28,6 +28,8 @@ export const ClientFrame = z.discriminatedUnion("type", [
     type: z.literal("session.subscribe"),
     ...ofSession,
     after: z.number().int().nonnegative().default(0),
+    /** Events that are sent at once may come as one message of the type `events`. */
+    batched: z.boolean().optional(),
   }),
   z.strictObject({ type: z.literal("session.unsubscribe"), ...ofSession }),
   z.strictObject({

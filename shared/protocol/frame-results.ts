@@ -49,6 +49,7 @@ export const sandboxFrameResults = {
   "sandbox.upload_request": UploadGrant,
   "sandbox.files_changed": null,
   "sandbox.port_opened": null,
+  "sandbox.port_closed": null,
   "sandbox.terminal_output": null,
   "sandbox.terminal_changed": nothing,
   "sandbox.renew_token": SandboxToken,

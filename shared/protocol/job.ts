@@ -7,5 +7,12 @@ export const Job = z.discriminatedUnion("type", [
   z.object({ type: z.literal("session.remove"), tenant_id: TenantId, session_id: SessionId }),
   /** The log of a forked session, which opens when it is there. */
   z.object({ type: z.literal("session.fork"), tenant_id: TenantId, session_id: SessionId }),
+  /** The packs that a checkpoint (its place on the log) freed. */
+  z.object({
+    type: z.literal("session.tidy"),
+    tenant_id: TenantId,
+    session_id: SessionId,
+    seq: z.number().int().positive(),
+  }),
 ]);
 export type Job = z.infer<typeof Job>;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { WireError } from "./error-code.ts";
-import { SetupOutcome } from "./sandbox-config.ts";
+import { SandboxConfiguration, SetupOutcome } from "./sandbox-config.ts";
 import { PushStatus, SecretFinding } from "./server-event.ts";
 import { sandboxTerminalFrames, terminalCommands } from "./terminal.ts";
 
@@ -18,6 +18,17 @@ const diffStat = z.object({
 
 export const UploadPurpose = z.enum(["pack", "manifest", "blob", "tool_output", "transfer"]);
 export type UploadPurpose = z.infer<typeof UploadPurpose>;
+
+/** A merge whose conflicts are in the files: what is made of them becomes the merge. */
+export const Merging = z.object({
+  /** Of the target branch. */
+  commit: ObjectId,
+  /** The session's own, that it is merged with; null: it had none. */
+  onto: ObjectId.nullable(),
+  /** Where the conflicts were; not all of them, where they are many. */
+  paths: z.array(z.string().max(1000)).max(50),
+});
+export type Merging = z.infer<typeof Merging>;
 
 /** A commit of the workspace whose pack and manifest are already durable in object storage. */
 export const TakenCheckpoint = z.object({
@@ -39,6 +50,10 @@ export const TakenCheckpoint = z.object({
   parent_manifest_key: z.string().optional(),
   /** What looks like a secret among the new and changed files. */
   secrets: z.array(SecretFinding).max(20).optional(),
+  /** Its files hold the conflicts of a merge, or what was made of them so far. */
+  merging: Merging.optional(),
+  /** For people: what of the workspace is not in it, and why. */
+  warning: z.string().max(500).optional(),
 });
 export type TakenCheckpoint = z.infer<typeof TakenCheckpoint>;
 
@@ -63,6 +78,8 @@ export const SandboxFrame = z.discriminatedUnion("type", [
     private_ip: z.string().nullable(),
     /** Of one that waits: it goes on as a session's sandbox on the link that it has. */
     adopts_in_place: z.literal(true).optional(),
+    /** Of one that waits: its tools run, in a workspace with nothing in it. */
+    is_prepared: z.literal(true).optional(),
   }),
   /** The workspace holds the last checkpoint (or the repository, or nothing) and tools may run. */
   z.strictObject({
@@ -120,6 +137,7 @@ export const SandboxFrame = z.discriminatedUnion("type", [
     more: z.number().int().nonnegative(),
   }),
   z.strictObject({ type: z.literal("sandbox.port_opened"), ...framed, port: z.number().int().min(1).max(65535) }),
+  z.strictObject({ type: z.literal("sandbox.port_closed"), ...framed, port: z.number().int().min(1).max(65535) }),
   z.strictObject({ type: z.literal("sandbox.terminal_output"), ...framed, ...sandboxTerminalFrames.output }),
   z.strictObject({ type: z.literal("sandbox.terminal_changed"), ...framed, ...sandboxTerminalFrames.changed }),
   z.strictObject({ type: z.literal("sandbox.renew_token"), ...framed }),
@@ -168,26 +186,46 @@ export const WorkspaceSource = z.object({
   is_first: z.boolean().optional(),
   /** The push of its newest checkpoint is held. */
   is_held: z.boolean().optional(),
+  /** Its newest checkpoint holds the conflicts of this merge. */
+  merging: Merging.optional(),
 });
 export type WorkspaceSource = z.infer<typeof WorkspaceSource>;
+
+/** Of a workspace with nothing in it. */
+export const emptySource = {
+  repo_url: null,
+  target_branch: null,
+  base_commit: null,
+  branch: null,
+  commit: null,
+  pack_urls: [],
+} satisfies WorkspaceSource;
+
+/** Whom a sandbox serves, and what it begins with. */
+export const Welcome = z.object({
+  session_id: z.string(),
+  epoch: z.number().int(),
+  source: WorkspaceSource,
+  /** Presented by the preview relay on every request to the supervisor's port. */
+  preview_key: z.string(),
+  /** Whose name is on a checkpoint that nobody asked for: the one before a stop. */
+  checkpoint_as: z.object({ author: Author, co_author: Author }).optional(),
+  /** Presented by the platform at the supervisor's door. A platform that has none asks nothing there. */
+  control_key: z.string().optional(),
+  idle_stop_seconds: z.number().int().positive(),
+  /** The session's configuration may be asked for. */
+  configurable: z.boolean().optional(),
+  /** What the answer would be, where it was known. */
+  configuration: SandboxConfiguration.optional(),
+});
+export type Welcome = z.infer<typeof Welcome>;
 
 /** What the platform sends to a supervisor. */
 export const SandboxCommand = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("welcome"),
     frame_id: FrameId,
-    session_id: z.string(),
-    epoch: z.number().int(),
-    source: WorkspaceSource,
-    /** Presented by the preview relay on every request to the supervisor's port. */
-    preview_key: z.string(),
-    /** Whose name is on a checkpoint that nobody asked for: the one before a stop. */
-    checkpoint_as: z.object({ author: Author, co_author: Author }).optional(),
-    /** Presented by the platform at the supervisor's door. A platform that has none asks nothing there. */
-    control_key: z.string().optional(),
-    idle_stop_seconds: z.number().int().positive(),
-    /** The session's configuration may be asked for. */
-    configurable: z.boolean().optional(),
+    ...Welcome.shape,
   }),
   /** Answers every frame; resends stop when it arrives. `result` depends on the frame's type. */
   z.object({
@@ -243,6 +281,8 @@ export const SandboxCommand = z.discriminatedUnion("type", [
     boot_secret: z.string(),
     /** The link is the session's already: hello is said on it. Else it is closed, and the secret redeemed for another. */
     in_place: z.literal(true).optional(),
+    /** To one that is prepared, where nothing has to be fetched: it is ready with this, and says no hello. */
+    welcome: Welcome.optional(),
   }),
   z.object({ type: z.literal("stop"), reason: z.string() }),
 ]);

@@ -94,6 +94,8 @@ export const durableEventData = {
     /** Of a restore: the checkpoint whose files these are. */
     restored_from: z.number().int().optional(),
     held: z.array(SecretFinding).optional(),
+    /** What of the workspace is not in it, and why. */
+    warning: z.string().optional(),
   }),
   /** `checkpoint`: the newest one, whose files are those of `number`. The model sees nothing between `visible_to` and here. */
   "checkpoint.restored": z.object({
@@ -168,6 +170,8 @@ export const liveEventData = {
   }),
   ...terminalEvents,
   "preview.ready": z.object({ port: z.number().int() }),
+  /** All of a sandbox's ports close with it: that is not told of one by one. */
+  "preview.closed": z.object({ port: z.number().int() }),
   "usage.updated": TokenCounts.extend({ cost_micro_usd: z.number().int().nullable() }),
   /** The model has no answer for now: when it is asked again, and which model where that is another one than before. */
   "model.waiting": z.object({
@@ -212,3 +216,6 @@ const live = Object.entries(liveEventData).map(([type, data]) => event(type, dat
 
 /** Parses any event that a client may see. Readers skip what they do not know; this schema is for writers and tests. */
 export const ServerEventSchema = z.union([...durable, ...live]);
+
+/** Several events in one message, in their order: for who subscribed with `batched`. */
+export const EventBatch = z.object({ type: z.literal("events"), events: z.array(ServerEventSchema).min(2) });

@@ -42,7 +42,7 @@ const rights = {
     ...each(
       ["dynamodb:Query"],
       "{DataTable.Arn}",
-      ...["gsi1", "gsi2", "gsi3", "gsi4"].map((name) => `{DataTable.Arn}/index/${name}`),
+      ...["gsi1", "gsi2", "gsi3", "gsi4", "gsi5"].map((name) => `{DataTable.Arn}/index/${name}`),
     ),
   ],
   writeTable: each(

@@ -1,5 +1,5 @@
 import { environments, type ProcessName } from "../../shared/config/env.ts";
-import { tableKeys } from "../../shared/data/table.ts";
+import { indexAttributes, tableKeys } from "../../shared/data/table.ts";
 import { sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
 import {
   environmentOf,
@@ -291,10 +291,15 @@ describe("data", () => {
       TimeToLiveSpecification: { AttributeName: tableKeys.timeToLive, Enabled: true },
       PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
     });
-    const indexes = table?.Properties["GlobalSecondaryIndexes"] as { IndexName: string; KeySchema: unknown }[];
+    type Index = { IndexName: string; KeySchema: unknown; Projection: unknown };
+    const indexes = table?.Properties["GlobalSecondaryIndexes"] as Index[];
     expect(Object.fromEntries(indexes.map((index) => [index.IndexName, index.KeySchema]))).toEqual(
       Object.fromEntries(Object.entries(tableKeys.indexes).map(([name, keys]) => [name, schema(keys)])),
     );
+    const projections = Object.fromEntries(indexes.map(({ IndexName, Projection }) => [IndexName, Projection]));
+    const gsi5 = { ProjectionType: "INCLUDE", NonKeyAttributes: indexAttributes["gsi5"] };
+    const all = { ProjectionType: "ALL" };
+    expect(projections).toEqual({ gsi1: all, gsi2: all, gsi3: all, gsi4: all, gsi5 });
   });
 
   test("the bucket is private, encrypted, and forgets what was abandoned", () => {

@@ -19,6 +19,7 @@ export interface AssemblingOptions {
   backoffMs?: number;
 }
 
+type Batch = { type: "events"; events: ServerEvent[] };
 type Frame = { type: string } & Record<string, unknown>;
 
 /** Follows one session, whatever happens to its connections: written from docs/api-websocket.md alone. */
@@ -96,19 +97,25 @@ export class AssemblingClient {
   }
 
   #subscribe(after: number): void {
-    this.#subscribing = this.#send({ type: "session.subscribe", session_id: this.#options.sessionId, after });
+    // Every other connection takes batches.
+    const batched = this.connects % 2 === 0;
+    this.#subscribing = this.#send({ type: "session.subscribe", session_id: this.#options.sessionId, after, batched });
   }
 
   #receive(text: string): void {
     this.#rest();
-    const message = JSON.parse(text) as (Ack & { type: "ack" }) | ServerEvent | { type?: undefined };
+    const message = JSON.parse(text) as (Ack & { type: "ack" }) | Batch | ServerEvent | { type?: undefined };
     // The gateway's own words have no type.
     if (message.type === undefined) return this.#socket?.terminate();
     if (message.type === "ack") return this.#acknowledged(message);
+    for (const event of message.type === "events" ? message.events : [message]) this.#heard(event);
+    if (this.session.hasGap) this.#fillSoon();
+  }
+
+  #heard(message: ServerEvent): void {
     if (message.type === "replay.completed" && message.data.more) this.#subscribe(message.data.head);
     if (isCut(message)) this.session.expect(message.seq);
     else this.#take(message);
-    if (this.session.hasGap) this.#fillSoon();
   }
 
   #acknowledged(ack: Ack): void {

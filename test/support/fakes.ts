@@ -3,6 +3,7 @@ import type { TenantSecrets } from "../../shared/ports/git-credentials.ts";
 import type { GitHosts, Inspection } from "../../shared/ports/git-hosts.ts";
 import type { Log } from "../../shared/ports/log.ts";
 import type { Model, ModelEvent, ModelRequest } from "../../shared/ports/model.ts";
+import type { ObjectRemoval } from "../../shared/ports/object-removal.ts";
 import type { Objects } from "../../shared/ports/objects.ts";
 import type { PullRequests } from "../../shared/ports/pull-requests.ts";
 import type { LaunchOutcome, LaunchRequest, SandboxProvider } from "../../shared/ports/sandbox-provider.ts";
@@ -43,6 +44,18 @@ export function memoryObjects(): Objects & { stored: Map<string, Uint8Array> } {
       url: `https://objects.test/${key}`,
       headers: { "content-length": String(length), "x-amz-checksum-sha256": sha256 },
     }),
+  };
+}
+
+/** Of the same objects; `putAt`: when each was put, for ever ago where it says nothing. */
+export function memoryRemoval(stored: Map<string, Uint8Array>, putAt = new Map<string, number>()): ObjectRemoval {
+  return {
+    async removeBelow(prefix, except, before = Infinity) {
+      const isKept = (key: string) => except.some((kept) => key.startsWith(kept)) || (putAt.get(key) ?? 0) > before;
+      const gone = [...stored.keys()].filter((key) => key.startsWith(prefix) && !isKept(key));
+      for (const key of gone) stored.delete(key);
+      return gone.length;
+    },
   };
 }
 

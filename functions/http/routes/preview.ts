@@ -31,8 +31,8 @@ export const previewRoutes = [
     body: OpenPreviewRequest,
     answers: { 201: OpenPreviewAnswer },
     run: async ({ input, actor, deps }) => {
-      const key = { tenant_id: actor.tenantId, session_id: input.params.session_id };
-      return { status: 201, body: await openPreview(deps, key, input.body.port) };
+      const { session_id } = input.params;
+      return { status: 201, body: await openPreview(deps, actor, { session_id, port: input.body.port }) };
     },
   }),
 ];

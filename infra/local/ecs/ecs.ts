@@ -6,6 +6,7 @@ import type { Clock } from "../../../shared/ports/clock.ts";
 import type { Ids } from "../../../shared/ports/ids.ts";
 import { ecsApi } from "./api.ts";
 import { endLeftovers } from "./leftovers.ts";
+import { Disk } from "./disk.ts";
 import { detectLimits, type Limits } from "./limits.ts";
 import { startMetadata } from "./metadata.ts";
 import type { Programs } from "./programs.ts";
@@ -37,6 +38,8 @@ export interface EcsOptions {
   maxTasks?: number;
   /** A message fails RunTask with it: how tests run out of capacity. */
   capacity?: () => string | null;
+  /** Bytes that are free for the tasks. Default: found on this machine. */
+  freeDisk?: () => number;
   /** Default: found on this machine. */
   limits?: Limits;
 }
@@ -68,11 +71,14 @@ export async function createEcs(options: EcsOptions): Promise<Ecs> {
     changed: (task) => tasks.announce(task),
     now: () => options.clock.now(),
   });
-  const tasks: Tasks = new Tasks({ ...options, host, maxTasks: options.maxTasks ?? 50 });
+  const disk = new Disk({ tasksDirectory, running: () => tasks.endable(), free: options.freeDisk });
+  const capacity = () => options.capacity?.() ?? disk.refusal();
+  const tasks: Tasks = new Tasks({ ...options, host, maxTasks: options.maxTasks ?? 50, capacity });
   return {
     service: ecsApi(tasks),
     description: [describeIsolation(bubblewrap), limits.description],
     stop: async () => {
+      disk.close();
       await tasks.stopAll();
       await metadata.stop();
     },

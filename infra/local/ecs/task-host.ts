@@ -64,7 +64,8 @@ export class LocalTaskHost implements TaskHost {
   async prepare(task: TaskState): Promise<void> {
     // Both users work in a volume: the group is theirs and stays with what is made in it.
     const owner = { uid: sandboxGroup, gid: sandboxGroup };
-    for (const volume of task.definition.volumes) await this.#own(this.#volume(task, volume), owner, 0o2775);
+    const { volumes } = task.definition;
+    await Promise.all(volumes.map((volume) => this.#own(this.#volume(task, volume), owner, 0o2775)));
   }
 
   async run(task: TaskState, container: ContainerDefinition, state: ContainerState): Promise<ContainerRun> {
@@ -148,13 +149,11 @@ export class LocalTaskHost implements TaskHost {
       const to = environment[name];
       if (to !== undefined) ownFolders.push({ name: name.toLowerCase(), to, mode: 0o700 });
     }
-    for (const { name, to, mode } of ownFolders) {
-      if (mounts.some((mount) => mount.to === to)) continue;
-      const from = join(this.#folder(task), container.name, name);
-      await this.#own(from, identity, mode);
-      mounts.push({ from, to, readOnly: false });
-    }
-    return mounts;
+    const made = ownFolders
+      .filter(({ to }) => !mounts.some((mount) => mount.to === to))
+      .map(({ name, to, mode }) => ({ from: join(this.#folder(task), container.name, name), to, mode }));
+    await Promise.all(made.map(({ from, mode }) => this.#own(from, identity, mode)));
+    return [...mounts, ...made.map(({ from, to }) => ({ from, to, readOnly: false }))];
   }
 
   #folder(task: TaskState): string {

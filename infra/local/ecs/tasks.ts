@@ -90,6 +90,14 @@ export class Tasks {
     this.#options.emit(structuredClone(stateChangeEvent(state, this.#options.ids.uuid(), this.#now())));
   }
 
+  /** Those that run, to be ended at once by whoever has a reason. */
+  endable(): { id: string; stop(reason: string): void }[] {
+    return this.#running().map((task) => ({
+      id: task.state.id,
+      stop: (reason) => void task.stop("EssentialContainerExited", reason, false),
+    }));
+  }
+
   async stopAll(): Promise<void> {
     this.#isStopping = true;
     await Promise.all(this.#running().map((task) => task.stop("UserInitiated", "The platform is stopping", false)));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { AwsService, Caller } from "../contract.ts";
 import { allowOrigin, type CorsRule } from "./cross-origin.ts";
 import { accessDenied, noSuchBucket, ObjectFailure } from "./failure.ts";
+import { Lifecycle, type ExpirationRule } from "./lifecycle.ts";
 import { ObjectFiles } from "./object-files.ts";
 import { ObjectRequest } from "./object-request.ts";
 import { operationOf, type Answer } from "./operations.ts";
@@ -11,6 +12,7 @@ import { operationOf, type Answer } from "./operations.ts";
 export interface BucketDefinition {
   name: string;
   corsRules?: CorsRule[];
+  expirations?: ExpirationRule[];
 }
 
 export interface ObjectsOptions {
@@ -28,6 +30,7 @@ export function createObjects(options: ObjectsOptions): { service: AwsService } 
   const { directory, now = Date.now } = options;
   const buckets = new Map(options.buckets.map((bucket) => [bucket.name, bucket]));
   for (const name of buckets.keys()) if (!bucketName.test(name)) throw new Error(`Not a bucket name: ${name}`);
+  const lifecycles = new Map(options.buckets.map(({ name, expirations = [] }) => [name, new Lifecycle(expirations)]));
   const opened = new Map<string, Promise<ObjectFiles>>();
 
   const filesOf = (name: string): Promise<ObjectFiles> => {
@@ -48,6 +51,7 @@ export function createObjects(options: ObjectsOptions): { service: AwsService } 
     if (wanted.method === "OPTIONS") return preflight(isAllowed);
     const operation = operationOf(wanted);
     const files = await filesOf(wanted.bucket);
+    lifecycles.get(wanted.bucket)?.apply(files, now());
     return operation({ request: wanted, files, filesOf, body, now, authorise: authoriser(caller) });
   };
 

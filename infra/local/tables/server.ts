@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
-import { tableKeys } from "../../../shared/data/table.ts";
+import { indexAttributes, tableKeys } from "../../../shared/data/table.ts";
 import type { Caller, Running } from "../contract.ts";
 import type { TableDefinition } from "./catalogue.ts";
 import type { TableClock } from "./table-store.ts";
@@ -65,10 +65,16 @@ export function platformTable(tableName: string): TableDefinition {
     GlobalSecondaryIndexes: indexes.map(([name, keys]) => ({
       IndexName: name,
       KeySchema: keySchema(keys),
-      Projection: { ProjectionType: "ALL" },
+      Projection: projectionOf(indexAttributes[name]),
     })),
     TimeToLiveSpecification: { AttributeName: tableKeys.timeToLive, Enabled: true },
   };
+}
+
+type IndexDefinition = NonNullable<TableDefinition["GlobalSecondaryIndexes"]>[number];
+
+function projectionOf(held: readonly string[] | undefined): IndexDefinition["Projection"] {
+  return held ? { ProjectionType: "INCLUDE", NonKeyAttributes: [...held] } : { ProjectionType: "ALL" };
 }
 
 function keySchema(keys: { partitionKey: string; sortKey: string }): TableDefinition["KeySchema"] {

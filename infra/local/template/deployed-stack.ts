@@ -122,6 +122,8 @@ export interface DeployedBucket {
   name: string;
   arn: string;
   corsRules: CorsRule[];
+  /** Objects below the prefix go so many days after they were put. */
+  expirations: { prefix: string; days: number }[];
 }
 
 /** As S3 takes it. */

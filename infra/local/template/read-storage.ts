@@ -64,12 +64,30 @@ const CorsRule = z.object({
   MaxAge: z.coerce.number().optional(),
 });
 
-const BucketProperties = z.object({ CorsConfiguration: z.object({ CorsRules: z.array(CorsRule) }).optional() });
+const LifecycleRule = z.object({
+  Status: z.enum(["Enabled", "Disabled"]),
+  Prefix: z.string().default(""),
+  ExpirationInDays: z.coerce.number().optional(),
+});
+
+const BucketProperties = z.object({
+  CorsConfiguration: z.object({ CorsRules: z.array(CorsRule) }).optional(),
+  LifecycleConfiguration: z.object({ Rules: z.array(LifecycleRule) }).optional(),
+});
+
+/** Rules about abandoned multipart uploads have no days: there are none of those here. */
+function expirationsOf(rules: z.infer<typeof LifecycleRule>[]) {
+  return rules.flatMap(({ Status, Prefix, ExpirationInDays: days }) =>
+    Status === "Enabled" && days !== undefined ? { prefix: Prefix, days } : [],
+  );
+}
 
 export function readBuckets(reader: Reader): DeployedBucket[] {
   return reader.ofType("AWS::S3::Bucket").map(({ id }) => {
-    const corsRules = reader.read(id, BucketProperties).CorsConfiguration?.CorsRules ?? [];
-    return { id, name: reader.name(id), arn: reader.arn(id), corsRules };
+    const { CorsConfiguration, LifecycleConfiguration } = reader.read(id, BucketProperties);
+    const corsRules = CorsConfiguration?.CorsRules ?? [];
+    const expirations = expirationsOf(LifecycleConfiguration?.Rules ?? []);
+    return { id, name: reader.name(id), arn: reader.arn(id), corsRules, expirations };
   });
 }
 

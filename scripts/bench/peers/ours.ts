@@ -37,7 +37,7 @@ export const ours: Peer = {
     api.signIn(await api.call<TokenAnswer>("POST", "/auth/register", { ...credentials, tenant_name: "Bench" }));
     const { id } = await api.call<Session>("POST", "/sessions", {});
     const socket = await api.connect(platform.webSocketUrl);
-    await socket.ask({ type: "session.subscribe", session_id: id });
+    await socket.ask({ type: "session.subscribe", session_id: id, batched: true });
     const stopwatch = new Stopwatch();
     socket.onEvent(
       (event) => event.session_id === id && stopwatch.hear(heard(event), `${event.type} ${JSON.stringify(event.data)}`),

@@ -121,14 +121,16 @@ export function checkpointRow(
   seed: Seed | null,
 ): CheckpointRow {
   const { pack_key, pack_bytes: _bytes, pack_is_complete, pack_replaces = [], ...rest } = taken;
-  const older = pack_is_complete ? [] : (previous?.pack_keys ?? seed?.pack_keys ?? []);
+  const before = previous?.pack_keys ?? seed?.pack_keys ?? [];
+  // A pack's key ends in its SHA-256.
+  const older = pack_is_complete ? [] : before.filter((key) => !pack_replaces.includes(key.slice(-64)));
   return {
     kind: "checkpoint",
     ...rest,
     ...origin,
     number: (previous?.number ?? 0) + 1,
-    // A pack's key ends in its SHA-256.
-    pack_keys: [...older.filter((key) => !pack_replaces.includes(key.slice(-64))), pack_key],
+    pack_keys: [...older, pack_key],
+    ...(older.length < before.length ? { frees_packs: true } : {}),
     branch: push.branch,
     push_status: push.status,
     push_error: push.error,

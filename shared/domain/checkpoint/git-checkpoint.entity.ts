@@ -1,7 +1,7 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
 
-const { primary, gsi1 } = keyFields;
+const { primary, gsi1, gsi2 } = keyFields;
 
 /** One commit of the workspace, durable in object storage before this row exists. */
 export const gitCheckpointEntity = createSchema({
@@ -41,9 +41,15 @@ export const gitCheckpointEntity = createSchema({
         properties: { path: { type: "string", required: true }, rule: { type: "string", required: true } },
       },
     },
+    /** JSON. Its files hold the conflicts of this merge. */
+    merging: { type: "string", readOnly: true },
+    warning: { type: "string", readOnly: true },
     branch: { type: "string" },
     push_status: { type: ["none", "pushed", "pending", "held"] as const, required: true },
     push_error: { type: "string" },
+    /** Of one that needs packs no more which the one before it did: when those may be removed. Absent once they are. */
+    tidy_shard: { type: "string" },
+    tidy_at: { type: "number", padding: { length: 14, char: "0" } },
   },
   indexes: {
     timeline: {
@@ -57,6 +63,12 @@ export const gitCheckpointEntity = createSchema({
       ...gsi1,
       pk: { ...gsi1.pk, composite: ["tenant_id", "session_id"] },
       sk: { ...gsi1.sk, composite: ["number"] },
+    },
+    /** Which checkpoints freed packs that nobody fetches any more? */
+    dueForTidying: {
+      ...gsi2,
+      pk: { ...gsi2.pk, composite: ["tidy_shard"] },
+      sk: { ...gsi2.sk, composite: ["tidy_at"] },
     },
   },
 });

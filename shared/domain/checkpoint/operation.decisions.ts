@@ -33,8 +33,11 @@ export type RestoreOperation = Asked & {
   visible_to: number | null;
 };
 
+/** Carried out by who asked for it, at the sandbox's door; the worker only ends one that was left behind. */
+export type MergeOperation = Asked & { kind: "merge"; asked_as: string | null };
+
 /** What a person wants of the workspace between turns: one thing at a time. */
-export type WorkspaceOperation = CheckpointOperation | RestoreOperation;
+export type WorkspaceOperation = CheckpointOperation | RestoreOperation | MergeOperation;
 
 /** How an operation ended. */
 export interface Operated {
@@ -82,7 +85,7 @@ export function beginOperation(
 ): Transition<null> {
   const present = operationOf(conversation);
   if (conversation.phase !== "none") throw new AppError("turn_running");
-  const isOver = present?.kind === "checkpoint" && present.until <= now;
+  const isOver = present !== null && present.kind !== "restore" && present.until <= now;
   if (present && !isOver) throw new AppError("busy", "Something is done with the workspace already");
   // Whoever decided on the state of before decides again: nothing else of the row says that it moved.
   const fence = conversation.fence + 1;

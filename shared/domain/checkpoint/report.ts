@@ -56,7 +56,7 @@ function originOf(conversation: Conversation, { turn_id, cause }: CheckpointRepo
   const ofTurn = isOperationId(turn_id) ? {} : { turn_id };
   if (cause === "stop") return { ...ofTurn, cause };
   if (cause === "merge") return { cause };
-  if (cause === "before" && !operation) return { cause: "manual" as const };
+  if (cause === "before" && operation?.kind !== "restore") return { cause: "manual" as const };
   if (cause === "before") return { ...ofTurn, cause: "restore" as const };
   if (cause === "restore")
     return { cause, restored_from: operation?.kind === "restore" ? operation.number : undefined };
@@ -92,7 +92,9 @@ function decideOperation(
 function decideReport(current: Conversation, row: CheckpointRow | null, report: CheckpointReport, now: number) {
   const fresh = row && row.commit !== current.checkpoint_commit ? row : null;
   const operation = operationOf(current);
-  const answers = report.cause === undefined || report.cause === "restore";
+  // The merge itself, or conflicts that somebody is to be asked about first.
+  const isMerged = report.cause === "merge" && report.checkpoint?.merging === undefined;
+  const answers = report.cause === undefined || report.cause === "restore" || isMerged;
   if (operation?.id === report.turn_id && answers) return decideOperation(current, operation, fresh, report, now);
   // It was done without this sandbox meanwhile.
   if (report.cause === "restore") return null;

@@ -1,7 +1,7 @@
 import type { Container } from "../container/container.ts";
 import { sendCommand } from "../container/command.ts";
 import type { Conversation } from "../conversation/conversation.ts";
-import type { RestoreOperation, WorkspaceOperation } from "./operation.decisions.ts";
+import type { MergeOperation, RestoreOperation, WorkspaceOperation } from "./operation.decisions.ts";
 import { authorOf, coAuthor, pushTarget, subjectOf, type TakeDeps } from "./checkpoint.ts";
 import { letsSecrets } from "./secrets.decisions.ts";
 
@@ -15,7 +15,7 @@ export async function sendOperation(
   deps: Omit<TakeDeps, "objects">,
   container: Container,
   conversation: Conversation,
-  operation: WorkspaceOperation,
+  operation: Exclude<WorkspaceOperation, MergeOperation>,
 ): Promise<void> {
   const { tenant_id, session_id } = conversation;
   const key = { tenant_id, session_id };

@@ -6,10 +6,12 @@ import type { Sockets } from "../../ports/sockets.ts";
 import { mayDo } from "../../ports/tokens.ts";
 import type { Permission, Scope } from "../../protocol/permission.ts";
 import type { SessionKey } from "../timeline/row.ts";
+import { inBatches } from "./batch.ts";
+import { raiseWatchVersion } from "./watch-version.ts";
 
 export type Connection = EntityItem<Platform["entities"]["connection"]>;
 
-interface TableDeps {
+export interface TableDeps {
   table: Table;
   clock: Pick<Clock, "now">;
 }
@@ -56,14 +58,20 @@ export async function removeConnection(table: Table, connectionId: string): Prom
  * False where the connection went away meanwhile: then nothing is left behind. The subscription is written first, so that
  * whoever ends the connection finds it named there.
  */
-export async function subscribe(table: Table, connection: Connection, session_id: string): Promise<boolean> {
+export async function subscribe(
+  table: Table,
+  connection: Connection,
+  session_id: string,
+  batched = false,
+): Promise<boolean> {
   const { connection_id, tenant_id, expires_at } = connection;
-  await rows(table).entities.subscription.upsert({ tenant_id, session_id, connection_id, expires_at }).go();
+  await rows(table).entities.subscription.upsert({ tenant_id, session_id, connection_id, expires_at, batched }).go();
   try {
     await rows(table)
       .entities.connection.patch({ connection_id })
       .add({ subscriptions: [session_id] })
       .go();
+    await raiseWatchVersion(table, { tenant_id, session_id });
     return true;
   } catch (error) {
     if (!isConditionFailure(error)) throw error;
@@ -75,37 +83,54 @@ export async function subscribe(table: Table, connection: Connection, session_id
 export async function unsubscribe(table: Table, key: SessionKey, connectionId: string): Promise<void> {
   const { tenant_id, session_id } = key;
   await rows(table).entities.subscription.delete({ tenant_id, session_id, connection_id: connectionId }).go();
+  await raiseWatchVersion(table, key);
 }
 
-async function readSubscribers(deps: TableDeps, key: SessionKey, consistent: boolean): Promise<string[]> {
+/** Who watches a session, and whether it takes several events in one message. */
+export interface Watcher {
+  connectionId: string;
+  batched: boolean;
+}
+
+export interface Subscription extends Watcher {
+  /** Seconds. */
+  expiresAt: number;
+}
+
+export const isWatching =
+  (now: number) =>
+  ({ expiresAt }: Subscription): boolean =>
+    expiresAt * 1000 > now;
+
+/** Who subscribed, in time or not. */
+export async function readSubscriptions(table: Table, key: SessionKey): Promise<Subscription[]> {
   const { tenant_id, session_id } = key;
-  const found = await rows(deps.table)
+  const found = await rows(table)
     .entities.subscription.query.bySession({ tenant_id, session_id })
-    .go(consistent ? { pages: "all", consistent } : { pages: "all" });
-  const now = deps.clock.now();
-  return found.data.filter((row) => row.expires_at * 1000 > now).map((row) => row.connection_id);
+    .go({ pages: "all", consistent: true });
+  return found.data.map(({ connection_id, batched = false, expires_at }) => ({
+    connectionId: connection_id,
+    batched,
+    expiresAt: expires_at,
+  }));
 }
 
 /** Who watches the session now: consistent, since who subscribed before a commit must learn of it. */
-export function subscribersOf(deps: TableDeps, key: SessionKey): Promise<string[]> {
-  return readSubscribers(deps, key, true);
+export async function subscribersOf(deps: TableDeps, key: SessionKey): Promise<Watcher[]> {
+  const found = await readSubscriptions(deps.table, key);
+  return found.filter(isWatching(deps.clock.now()));
 }
 
-/** Who watched a moment ago, at half the price: for what is live only, and looked for again and again. */
-export function recentSubscribersOf(deps: TableDeps, key: SessionKey): Promise<string[]> {
-  return readSubscribers(deps, key, false);
-}
-
-/** Sends messages to each connection in order; forgets the ones that are gone. A slow one is left to catch up by replay. */
+/** Sends messages to each watcher in order; forgets the ones that are gone. A slow one is left to catch up by replay. */
 export async function deliver(
   deps: { table: Table; sockets: Pick<Sockets, "post"> },
   key: SessionKey,
-  connectionIds: string[],
+  watchers: Watcher[],
   messages: string[],
 ): Promise<void> {
   await Promise.all(
-    connectionIds.map(async (connectionId) => {
-      for (const message of messages) {
+    watchers.map(async ({ connectionId, batched }) => {
+      for (const message of batched ? inBatches(messages) : messages) {
         const delivered = await deps.sockets.post(connectionId, message);
         if (delivered === "sent") continue;
         if (delivered === "gone") await forget(deps.table, key, connectionId);

@@ -2,6 +2,8 @@ import type { Objects } from "../../ports/objects.ts";
 import { liveEvent, type AnnounceDeps } from "../timeline/announce.ts";
 import { toEvent, toMessage, type SessionKey } from "../timeline/row.ts";
 import { readTimeline } from "../timeline/timeline.ts";
+import { inBatches } from "./batch.ts";
+import type { Watcher } from "./connection.ts";
 
 const pageSize = 100;
 /** Bodies that are held at a time. */
@@ -13,7 +15,7 @@ const budgetMs = 20_000;
 export async function replay(
   deps: AnnounceDeps & { objects: Pick<Objects, "get" | "put"> },
   key: SessionKey,
-  connectionId: string,
+  { connectionId, batched }: Watcher,
   after: number,
 ): Promise<void> {
   const until = deps.clock.now() + budgetMs;
@@ -21,8 +23,9 @@ export async function replay(
   let more = true;
   while (more && deps.clock.now() < until) {
     const page = await readTimeline(deps, key, { after: head, limit: pageSize, maxBytes: pageBytes });
-    for (const row of page.rows) {
-      const delivered = await deps.sockets.post(connectionId, toMessage(toEvent(key, row)));
+    const events = page.rows.map((row) => toMessage(toEvent(key, row)));
+    for (const message of batched ? inBatches(events) : events) {
+      const delivered = await deps.sockets.post(connectionId, message);
       if (delivered === "gone") return;
     }
     head = page.rows.at(-1)?.seq ?? head;

@@ -12,6 +12,8 @@ export const subscriptionEntity = createSchema({
     connection_id: { type: "string", required: true, readOnly: true },
     /** Seconds. */
     expires_at: { type: "number", required: true },
+    /** Takes several events in one message. */
+    batched: { type: "boolean" },
   },
   indexes: {
     bySession: {

@@ -1,3 +1,5 @@
+import { operationOf } from "../checkpoint/operation.decisions.ts";
+import type { Conversation } from "../conversation/conversation.ts";
 import type { Container } from "./container.ts";
 
 /** A task that is not ready by then never will be. */
@@ -57,6 +59,12 @@ export function silentMs(container: Container, now: number): number | null {
 /** Nothing was heard of it since its launch, and by now something should. */
 export function isOverdue({ status, task_id, connection_id, requested_at }: Container, now: number): boolean {
   return status === "starting" && !!task_id && !connection_id && now - requested_at > startCheckAfterMs;
+}
+
+/** Nothing of it was ever kept, and nobody is about to change that: its workspace begins with its repository, or empty. */
+export function beginsAfresh(conversation: Conversation): boolean {
+  const { checkpoint_seq, seed, base_commit } = conversation;
+  return !checkpoint_seq && seed === undefined && base_commit === undefined && operationOf(conversation) === null;
 }
 
 /** What a turn that wants to run tools must do, given the newest container of the session. */

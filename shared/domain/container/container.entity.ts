@@ -1,7 +1,7 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
 
-const { primary, gsi1, gsi2 } = keyFields;
+const { primary, gsi1, gsi2, gsi5 } = keyFields;
 
 /** One run of the sandbox task for a session; each run has a rising epoch. */
 export const containerEntity = createSchema({
@@ -42,7 +42,15 @@ export const containerEntity = createSchema({
     },
     /** Which container is this task of the provider? */
     byTask: {
+      ...gsi5,
+      projection: ["tenant_id", "session_id", "epoch"],
+      pk: { ...gsi5.pk, composite: ["task_id"] },
+      sk: { ...gsi5.sk, composite: [] },
+    },
+    /** The same of containers that were launched before that index was there (ADR 0046). */
+    byTaskBefore: {
       ...gsi1,
+      condition: () => false,
       pk: { ...gsi1.pk, composite: ["task_id"] },
       sk: { ...gsi1.sk, composite: [] },
     },

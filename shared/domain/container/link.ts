@@ -2,14 +2,7 @@ import { AppError } from "../../errors.ts";
 import type { WorkspaceSource } from "../../protocol/sandbox-frame.ts";
 import type * as z from "zod";
 import type { Connection } from "../connection/connection.ts";
-import {
-  authorOf,
-  coAuthor,
-  latestCheckpoint,
-  seedOf,
-  takeCheckpoint,
-  type TakeDeps,
-} from "../checkpoint/checkpoint.ts";
+import { authorOf, latestCheckpoint, seedOf, takeCheckpoint, type TakeDeps } from "../checkpoint/checkpoint.ts";
 import { operationOf } from "../checkpoint/operation.decisions.ts";
 import { sendOperation } from "../checkpoint/send-operation.ts";
 import { readConversation, transition, type Conversation } from "../conversation/conversation.ts";
@@ -19,7 +12,7 @@ import type { EventRow, SessionKey } from "../timeline/row.ts";
 import { dispatchCalls, pendingCalls, type DispatchDeps } from "../tool-call/tool-call.ts";
 import { wake, type TurnDeps } from "../turn/turn.ts";
 import { sendCommand } from "./command.ts";
-import { idleStopSeconds } from "./container.decisions.ts";
+import { welcomeOf } from "./welcome.ts";
 import { findContainer, loseContainer, patchContainer, stopContainer, type Container } from "./container.ts";
 
 export type LinkDeps = TurnDeps & DispatchDeps & TakeDeps;
@@ -82,6 +75,7 @@ async function sourceOf(
     ...(checkpoint ? { tree: checkpoint.tree } : {}),
     pack_urls: await Promise.all(packs.map((pack) => deps.objects.presignGet(pack, packUrlSeconds))),
     is_first: checkpoint === null,
+    ...(checkpoint?.merging ? { merging: checkpoint.merging } : {}),
     is_held: checkpoint ? checkpoint.push_status === "held" : (seedOf(conversation)?.held ?? false),
   };
 }
@@ -102,7 +96,7 @@ async function readCredential(deps: LinkDeps, { tenant_id, session_id }: Session
 /** Sends what the sandbox may have missed: pending calls, or the checkpoint that the turn waits for. */
 async function catchUp(deps: LinkDeps, container: Container, conversation: Conversation): Promise<void> {
   const operation = operationOf(conversation);
-  if (operation) await sendOperation(deps, container, conversation, operation);
+  if (operation && operation.kind !== "merge") await sendOperation(deps, container, conversation, operation);
   if (conversation.phase === "checkpoint") return takeCheckpoint(deps, conversation, container);
   const calls = await pendingCalls(deps.table, conversation);
   await dispatchCalls(deps, container, calls);
@@ -138,14 +132,7 @@ export async function greet(
   await sendCommand(deps, linked, {
     type: "welcome",
     frame_id: frame.frame_id,
-    session_id: link.key.session_id,
-    epoch: link.epoch,
-    source: { ...source, credential },
-    preview_key: container.preview_key,
-    control_key: container.control_key,
-    checkpoint_as: { author, co_author: coAuthor },
-    idle_stop_seconds: idleStopSeconds,
-    configurable: true,
+    ...welcomeOf(container, { source: { ...source, credential }, author }),
   });
   if (container.status === "ready") await catchUp(deps, linked, conversation);
 }

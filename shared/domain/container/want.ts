@@ -61,6 +61,16 @@ export async function awaitDoor(deps: WantDeps, key: SessionKey, waitMs = defaul
   throw new AppError("sandbox_starting", undefined, { retryAfterSeconds });
 }
 
+/**
+ * Nobody answered at a door that should be open: the wish has the worker ask the provider whether that task still runs, long
+ * before its heartbeats are missed. The same request succeeds once the next one runs.
+ */
+async function doubted(deps: WantDeps, key: SessionKey, error: unknown): Promise<never> {
+  if (!(error instanceof AppError && error.code === "sandbox_unavailable")) throw error;
+  await wantContainer(deps, key);
+  throw new AppError(error.code, error.message, { cause: error, retryAfterSeconds });
+}
+
 /** Asks the session's sandbox, which is started first where none runs. */
 export async function askSandbox<Body extends z.ZodType, Result extends z.ZodType>(
   deps: DoorDeps,
@@ -69,5 +79,6 @@ export async function askSandbox<Body extends z.ZodType, Result extends z.ZodTyp
   body: z.input<Body>,
   { waitMs = defaultWaitMs, timeoutMs = 10_000 }: { waitMs?: number; timeoutMs?: number } = {},
 ): Promise<z.output<Result>> {
-  return deps.door.ask(await awaitDoor(deps, key, waitMs), op, body, { timeoutMs });
+  const door = await awaitDoor(deps, key, waitMs);
+  return deps.door.ask(door, op, body, { timeoutMs }).catch((error: unknown) => doubted(deps, key, error));
 }

@@ -1,7 +1,7 @@
 import { createSchema } from "electrodb";
 import { keyFields, serviceName } from "../../data/table.ts";
 
-const { primary, gsi1, gsi2, gsi3 } = keyFields;
+const { primary, gsi1, gsi2, gsi3, gsi5 } = keyFields;
 
 /** The turn engine's whole state of one session. Every transition is one conditional write of this row. */
 export const conversationEntity = createSchema({
@@ -171,6 +171,8 @@ export const conversationEntity = createSchema({
         until: { type: "number", required: true },
         /** The checkpoint that it was forked at. */
         checkpoint: { type: "number" },
+        /** What brings that one's files back. Absent in forks of an older version: what its row says. */
+        pack_keys: { type: "list", items: { type: "string" } },
       },
     },
     /** It is not open yet: `head` says how much of that log is there. */
@@ -191,6 +193,8 @@ export const conversationEntity = createSchema({
     due_at: { type: "number", padding: { length: 14, char: "0" } },
     /** Milliseconds; a wake-up is under way that looks at the open calls then. */
     watched_at: { type: "number" },
+    /** Raised whenever somebody begins or ends to watch; absent before the first one. */
+    watch_version: { type: "number" },
     /** Up to here the log was published; absent before its first outward row. */
     published_seq: { type: "number" },
     publish_shard: { type: "string" },
@@ -210,7 +214,15 @@ export const conversationEntity = createSchema({
     },
     /** Which sessions should have moved by now? Only sessions with work are in it. */
     dueForWakeUp: {
+      ...gsi5,
+      projection: ["tenant_id", "session_id", "due_at", "copying"],
+      pk: { ...gsi5.pk, composite: ["due_shard"] },
+      sk: { ...gsi5.sk, composite: ["due_at"] },
+    },
+    /** The same of rows that last moved before that index was there: they leave it with their next look (ADR 0046). */
+    dueBefore: {
       ...gsi1,
+      condition: () => false,
       pk: { ...gsi1.pk, composite: ["due_shard"] },
       sk: { ...gsi1.sk, composite: ["due_at"] },
     },

@@ -79,12 +79,14 @@ type Condition = Parameters<ReturnType<Patch["set"]>["where"]>[0];
 function isStill(read: Conversation, change: ConversationChange): Condition {
   // Who takes a step over decided on its lease; a renewal moves nothing else.
   const takesOver = change.fence !== undefined && change.lease_until !== undefined;
-  return ({ head, fence, phase, interrupt_at, lease_until }, { eq, notExists }) =>
+  return ({ head, fence, phase, interrupt_at, lease_until, watch_version }, { eq, notExists }) =>
     [
       eq(head, read.head),
       eq(fence, read.fence),
       eq(phase, read.phase),
       read.interrupt_at === undefined ? notExists(interrupt_at) : eq(interrupt_at, read.interrupt_at),
+      // Not for the decision: who is told of it is read, and kept, by this.
+      read.watch_version === undefined ? notExists(watch_version) : eq(watch_version, read.watch_version),
       ...(takesOver ? [eq(lease_until, read.lease_until)] : []),
     ].join(" AND ");
 }

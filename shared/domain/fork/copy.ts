@@ -63,7 +63,7 @@ async function copyObjects(deps: CopyDeps, moved: Moved[]): Promise<void> {
 type EventData = { object_key?: string | null };
 
 /** The same rows for the fork, and the objects that they name. */
-function rowsOf(key: SessionKey, source: SessionKey, { data }: Chunk) {
+function rowsOf(key: SessionKey, source: SessionKey, fork: Fork, { data }: Chunk) {
   const moved: Moved[] = [];
   const own = (from: string): string => {
     const to = ownKey(source, key, from);
@@ -83,6 +83,10 @@ function rowsOf(key: SessionKey, source: SessionKey, { data }: Chunk) {
   const checkpoints = data.gitCheckpoint.map((row) => ({
     ...row,
     ...key,
+    pack_keys: row.number === fork.checkpoint ? (fork.pack_keys ?? row.pack_keys) : row.pack_keys,
+    // The source's to remove.
+    tidy_shard: undefined,
+    tidy_at: undefined,
     // What waits to be pushed is pushed with the fork's own branch; what is held may not leave with that either.
     push_status: row.push_status === "pending" ? ("none" as const) : row.push_status,
     push_error: undefined,
@@ -116,7 +120,7 @@ function advance(entities: TransactionEntities, current: Conversation, head: num
 async function copyChunk(deps: CopyDeps, current: Conversation, fork: Fork): Promise<boolean> {
   const key = { tenant_id: current.tenant_id, session_id: current.session_id };
   const chunk = await readChunk(deps, current, fork);
-  const copied = rowsOf(key, sourceOf(current, fork), chunk);
+  const copied = rowsOf(key, sourceOf(current, fork), fork, chunk);
   await copyObjects(deps, copied.moved);
   const now = deps.clock.now();
   const answer = await rows(deps.table)

@@ -4,16 +4,17 @@ import type { JobQueue } from "../../ports/job-queue.ts";
 import type { Names } from "../../ports/naming.ts";
 import type { ForkAnswer, ForkRequest } from "../../protocol/fork.ts";
 import { dueShardOf, readConversation, type Conversation } from "../conversation/conversation.ts";
-import { latestCheckpoint } from "../checkpoint/checkpoint.ts";
+import { latestCheckpoint, type StoredCheckpoint } from "../checkpoint/checkpoint.ts";
 import { rewindsOf } from "../checkpoint/restore.decisions.ts";
+import { packsFor } from "../checkpoint/tidy.decisions.ts";
 import { readColumns } from "../session/columns.ts";
-import { heldBy } from "../session/pack-hold.ts";
+import { heldBy, ownersOf } from "../session/pack-hold.ts";
 import { readSession } from "../session/session-answer.ts";
 import { sessionIdOf } from "../session/session-id.ts";
 import { findSessionRow, requireSessionRow, type SessionRow } from "../session/session-row.ts";
 import { writeSession, type Forked, type Owner, type WriteDeps } from "../session/write-session.ts";
 import type { SessionKey } from "../timeline/row.ts";
-import { readStored } from "../timeline/timeline.ts";
+import { readStored, toCheckpointRow } from "../timeline/timeline.ts";
 import { copyFork } from "./copy.ts";
 import { copyGraceMs, titleOfFork } from "./fork.decisions.ts";
 import { sendFork } from "./send-fork.ts";
@@ -28,17 +29,18 @@ export type ForkDeps = WriteDeps & {
 interface Place {
   until: number;
   checkpoint: number | null;
+  pack_keys: string[];
 }
 
 /** A short log is copied before the answer; the job does the rest of a long one. */
 const atOnceMs = 3_000;
 
-async function seqOfCheckpoint(table: Table, key: SessionKey, number: number): Promise<number> {
+async function findCheckpoint(table: Table, key: SessionKey, number: number): Promise<StoredCheckpoint> {
   const found = await rows(table)
     .entities.gitCheckpoint.query.byNumber({ ...key, number })
     .go({ limit: 1 });
   const [checkpoint] = found.data;
-  if (checkpoint) return checkpoint.seq;
+  if (checkpoint) return toCheckpointRow(checkpoint);
   const issues = [{ path: "body.checkpoint", message: "is no checkpoint of this session" }];
   throw new AppError("validation_failed", "There is no such checkpoint", { issues });
 }
@@ -51,13 +53,11 @@ async function withTurnEnd(table: Table, key: SessionKey, seq: number): Promise<
 }
 
 async function placeOf(table: Table, key: SessionKey, source: Conversation, asked?: number): Promise<Place> {
-  if (asked === undefined) {
-    const latest = await latestCheckpoint(table, source);
-    if (!latest) return { until: source.head, checkpoint: null };
-    return { until: await withTurnEnd(table, key, latest.seq), checkpoint: latest.number };
-  }
-  const seq = await seqOfCheckpoint(table, key, asked);
-  return { until: await withTurnEnd(table, key, seq), checkpoint: asked };
+  const latest = await latestCheckpoint(table, source);
+  const at = asked === undefined ? latest : await findCheckpoint(table, key, asked);
+  if (!at) return { until: source.head, checkpoint: null, pack_keys: [] };
+  const pack_keys = packsFor(at, latest ?? at);
+  return { until: await withTurnEnd(table, key, at.seq), checkpoint: at.number, pack_keys };
 }
 
 async function readSource(deps: ForkDeps, key: SessionKey): Promise<{ row: SessionRow; conversation: Conversation }> {
@@ -80,12 +80,12 @@ function rewound(source: Conversation, until: number): Pick<Conversation, "rewin
 function stateOf(
   own: SessionKey,
   source: Conversation,
-  { until, checkpoint }: Place,
+  { until, checkpoint, pack_keys }: Place,
   now: number,
 ): Partial<Conversation> {
   const { approvals, limits, depth, base_commit, seed } = source;
   return {
-    forked: { session_id: source.session_id, until, ...(checkpoint === null ? {} : { checkpoint }) },
+    forked: { session_id: source.session_id, until, ...(checkpoint === null ? {} : { checkpoint, pack_keys }) },
     copying: true,
     due_at: now + copyGraceMs,
     due_shard: dueShardOf(own.session_id),
@@ -104,7 +104,7 @@ async function forkedFrom(deps: ForkDeps, own: SessionKey, source: Conversation,
   return {
     conversation: stateOf(own, source, place, deps.clock.now()),
     source: of.session_id,
-    owners: held.map(({ session_id }) => session_id),
+    owners: [...new Set([...held.map(({ session_id }) => session_id), ...ownersOf(of, place.pack_keys)])],
   };
 }
 

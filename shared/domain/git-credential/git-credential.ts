@@ -8,7 +8,7 @@ import type { TenantSecrets } from "../../ports/git-credentials.ts";
 import type { GitHosts } from "../../ports/git-hosts.ts";
 import type { Ids } from "../../ports/ids.ts";
 import type { GitCredential, PutGitCredentialRequest } from "../../protocol/git-credential.ts";
-import { changeKept, type Kept } from "./kept.ts";
+import { changeKept, keptOf, namesOf, stagedKey, without, type Kept } from "./kept.ts";
 
 export interface CredentialDeps {
   table: Table;
@@ -102,9 +102,54 @@ function givenBy(request: PutGitCredentialRequest, revision: string): Given {
   };
 }
 
+const maxTries = 8;
+const changing = ({ tenantSecrets: secrets, clock, ids }: CredentialDeps) => ({ secrets, clock, ids });
+
+/** Beside the entry that counts; what was beside it before is of those who died, or lose to this one. */
+async function stage(deps: CredentialDeps, { tenant_id, host }: CredentialKey, kept: Kept): Promise<string[]> {
+  const own = stagedKey(host, kept.revision);
+  let others: string[] = [];
+  await changeKept(changing(deps), tenant_id, (all) => {
+    others = namesOf(all, host).filter((name) => name !== own);
+    return { ...all, [own]: kept };
+  });
+  return others;
+}
+
+/** False where the row is another than was read. */
+async function switchRow(table: Table, row: CredentialRow, before: CredentialRow | null): Promise<boolean> {
+  const { gitCredential } = rows(table).entities;
+  try {
+    const { tenant_id, host, ...facts } = row;
+    if (!before) await gitCredential.create(row).go();
+    else
+      await gitCredential
+        .patch({ tenant_id, host })
+        .set(facts)
+        .where(({ revision }, { eq }) => eq(revision, before.revision))
+        .go();
+    return true;
+  } catch (error) {
+    if (isConditionFailure(error)) return false;
+    throw error;
+  }
+}
+
+/** The row names it: what it came after goes. */
+async function settle(deps: CredentialDeps, key: CredentialKey, kept: Kept, others: string[]): Promise<void> {
+  const { tenant_id, host } = key;
+  const own = stagedKey(host, kept.revision);
+  await changeKept(changing(deps), tenant_id, async (all) => {
+    const row = await findCredentialRow(deps.table, key);
+    if (row?.revision !== kept.revision) return without(all, [own]);
+    return { ...without(all, [own, ...others]), [host]: kept };
+  });
+}
+
 /**
- * Replaces the tenant's credential for a host. The secret is written first: until the row names its revision nobody uses
- * it. Throws `not_found` for a host that is none of this deployment's, `validation_failed` where it takes none.
+ * Replaces the tenant's credential for a host. The secret holds both until the row names the new one's revision, so that one
+ * of them counts wherever this ends. Throws `not_found` for a host that is none of this deployment's, `validation_failed`
+ * where it takes none, `busy`.
  */
 export async function putCredential(
   deps: CredentialDeps,
@@ -120,22 +165,18 @@ export async function putCredential(
   if (request.kind === "github_app" && host.kind !== "github") throw wrong("body.kind", "is no GitHub");
   const revision = deps.ids.uuid();
   const { shown, kept } = givenBy(request, revision);
-  const { tenant_id } = key;
-  const changing = { secrets: deps.tenantSecrets, clock: deps.clock, ids: deps.ids };
-  await changeKept(changing, tenant_id, (all) => ({ ...all, [key.host]: kept }));
-  const row = {
-    tenant_id,
-    host: key.host,
-    origin: host.origin,
-    ...shown,
-    revision,
-    created_by: user_id,
-    created_at: deps.clock.now(),
-    last_used_at: 0,
-    failing_since: 0,
-  };
-  await rows(deps.table).entities.gitCredential.upsert(row).go();
-  return toAnswer(row);
+  const times = { created_at: deps.clock.now(), last_used_at: 0, failing_since: 0 };
+  const row: CredentialRow = { ...key, origin: host.origin, ...shown, revision, created_by: user_id, ...times };
+  for (let attempt = 0; attempt < maxTries; attempt += 1) {
+    const before = await findCredentialRow(deps.table, key);
+    const others = await stage(deps, key, kept);
+    if (await switchRow(deps.table, row, before)) {
+      await settle(deps, key, kept, others);
+      return toAnswer(row);
+    }
+    await deps.clock.sleep(deps.ids.random() * 20 * 2 ** attempt);
+  }
+  throw new AppError("busy");
 }
 
 /** Null where there is none. */
@@ -153,13 +194,14 @@ async function removeRow(table: Table, { tenant_id, host }: CredentialKey): Prom
  * From its row's end on nobody uses it; then its secret goes, also where whoever deleted it before died in between. Throws
  * `not_found`.
  */
-export async function deleteCredential(deps: CredentialDeps, { tenant_id, host }: CredentialKey): Promise<void> {
-  const removed = await removeRow(deps.table, { tenant_id, host });
-  const changing = { secrets: deps.tenantSecrets, clock: deps.clock, ids: deps.ids };
-  await changeKept(changing, tenant_id, (all) => {
-    const { [host]: kept, ...others } = all;
-    const isOver = removed === null || kept?.revision === removed.revision;
-    return isOver ? others : all;
+export async function deleteCredential(deps: CredentialDeps, key: CredentialKey): Promise<void> {
+  const { tenant_id, host } = key;
+  const removed = await removeRow(deps.table, key);
+  await changeKept(changing(deps), tenant_id, async (all) => {
+    const given = await findCredentialRow(deps.table, key);
+    const stays = given && keptOf(all, host, given.revision);
+    const others = without(all, namesOf(all, host));
+    return stays ? { ...others, [host]: stays } : others;
   });
   if (!removed) throw new AppError("not_found");
 }

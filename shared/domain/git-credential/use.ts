@@ -3,7 +3,7 @@ import { rows, type Table } from "../../data/service.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { GitCredentials, TenantSecrets } from "../../ports/git-credentials.ts";
 import { credentialRows, findCredentialRow, type CredentialRow } from "./git-credential.ts";
-import { parseKept, type AllKept } from "./kept.ts";
+import { keptOf, parseKept, type AllKept } from "./kept.ts";
 
 export interface UseDeps {
   table: Table;
@@ -63,9 +63,8 @@ export function tenantCredentials(deps: UseDeps): GitCredentials {
   async function entryOf({ tenant_id, host, revision }: CredentialRow) {
     const cached = known.get(tenant_id);
     const isFresh = cached !== undefined && deps.clock.now() - cached.readAt < keptForMs;
-    const first = isFresh ? cached.all[host] : undefined;
-    const entry = first?.revision === revision ? first : (await read(tenant_id))[host];
-    return entry?.revision === revision ? entry : null;
+    const first = isFresh ? keptOf(cached.all, host, revision) : null;
+    return first ?? keptOf(await read(tenant_id), host, revision);
   }
 
   return {

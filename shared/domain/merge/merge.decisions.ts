@@ -1,13 +1,37 @@
 import { AppError } from "../../errors.ts";
 import type { MergeConflict } from "../../protocol/merge.ts";
-import { operationOf } from "../checkpoint/operation.decisions.ts";
-import type { Conversation } from "../conversation/conversation.ts";
+import {
+  beginOperation,
+  operationLimitMs,
+  operationOf,
+  type MergeOperation,
+} from "../checkpoint/operation.decisions.ts";
+import type { Conversation, Transition } from "../conversation/conversation.ts";
 
-/** Throws what is in the way of a merge. */
-export function checkMergeable(conversation: Conversation): void {
+export type AskedMerge = Pick<MergeOperation, "id" | "user_id" | "asked_as">;
+
+/** The merge under way that this very request began before; null where it is another one, or none. */
+function begunBefore(conversation: Conversation, { user_id, asked_as }: AskedMerge): MergeOperation | null {
+  const present = operationOf(conversation);
+  if (present?.kind !== "merge" || asked_as === null) return null;
+  return present.user_id === user_id && present.asked_as === asked_as ? present : null;
+}
+
+/** Holds the turns until the merge is over; its id. Throws what is in the way: `session_copying`, `turn_running`, `busy`. */
+export function beginMerge(conversation: Conversation, asked: AskedMerge, now: number): Transition<string> {
   if (conversation.copying) throw new AppError("session_copying");
-  if (conversation.phase !== "none") throw new AppError("turn_running");
-  if (operationOf(conversation)) throw new AppError("busy", "Something is done with the workspace already");
+  const until = now + operationLimitMs;
+  const before = begunBefore(conversation, asked);
+  if (before && conversation.phase === "none") {
+    const change = { operation: JSON.stringify({ ...before, until }) };
+    return { rows: [], change, result: before.id };
+  }
+  return { ...beginOperation(conversation, { kind: "merge", ...asked, until }, now), result: asked.id };
+}
+
+/** Throws what `beginMerge` would, before anything is asked of anybody. */
+export function checkMergeable(conversation: Conversation, asked: AskedMerge, now: number): void {
+  beginMerge(conversation, asked, now);
 }
 
 const maxListed = 20;

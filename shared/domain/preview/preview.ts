@@ -1,15 +1,17 @@
 import type { Table } from "../../data/service.ts";
 import { AppError } from "../../errors.ts";
-import type { PreviewCapabilities, PreviewTarget } from "../../ports/capabilities.ts";
+import type { PreviewAdmission, PreviewCapabilities, PreviewTarget } from "../../ports/capabilities.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { type OpenPreviewAnswer, type PreviewList, previewPorts } from "../../protocol/preview.ts";
 import type * as z from "zod";
+import type { Actor } from "../../ports/tokens.ts";
 import { latestContainer } from "../container/container.ts";
 import { type DoorDeps, openDoor } from "../container/want.ts";
 import { isUsable } from "../container/want.decisions.ts";
 import { findSessionRow } from "../session/session-row.ts";
 import type { SessionKey } from "../timeline/row.ts";
 import { spendTicket } from "./spent-ticket.ts";
+import { holderOf, isInGoodStanding } from "./standing.ts";
 
 export interface PreviewDeps {
   table: Table;
@@ -41,36 +43,38 @@ export function targetOf(host: string): Pick<PreviewTarget, "sessionId" | "port"
 /** Throws `not_found` and `preview_unavailable`. */
 export async function openPreview(
   deps: PreviewDeps,
-  key: SessionKey,
-  port: number,
+  actor: Actor,
+  { session_id, port }: { session_id: string; port: number },
 ): Promise<z.infer<typeof OpenPreviewAnswer>> {
+  const key = { tenant_id: actor.tenantId, session_id };
   if (!(await findSessionRow(deps.table, key))) throw new AppError("not_found");
   if (deps.previewOrigin === "") throw new AppError("preview_unavailable", "This deployment has no preview domain");
-  const target = { tenantId: key.tenant_id, sessionId: key.session_id, port };
+  const target = { tenantId: actor.tenantId, sessionId: session_id, port, holder: holderOf(actor) };
   const origin = originOf(deps.previewOrigin, target);
   const ticket = await deps.capabilities.issue("ticket", target, deps.clock.now() + ticketMs);
   return { origin, open_url: `${origin}${openPath}`, ticket, expires_in: ticketMs / 1000 };
 }
 
-function isFor(host: string, target: PreviewTarget): boolean {
+async function mayPass(deps: PreviewDeps, host: string, admission: PreviewAdmission): Promise<boolean> {
   const asked = targetOf(host);
-  return asked?.sessionId === target.sessionId && asked.port === target.port;
+  if (asked?.sessionId !== admission.sessionId || asked.port !== admission.port) return false;
+  return isInGoodStanding(deps.table, admission.tenantId, admission.holder, deps.clock.now());
 }
 
 /** The cookie's value for a good ticket of this host that nobody used before; null for any other. */
 export async function admitTicket(deps: PreviewDeps, host: string, ticket: string): Promise<string | null> {
   const now = deps.clock.now();
-  const target = await deps.capabilities.read("ticket", ticket, now);
-  if (!target || !isFor(host, target)) return null;
+  const admission = await deps.capabilities.read("ticket", ticket, now);
+  if (!admission || !(await mayPass(deps, host, admission))) return null;
   if (!(await spendTicket(deps.table, ticket, now + ticketMs))) return null;
-  return deps.capabilities.issue("cookie", target, now + cookieMs);
+  return deps.capabilities.issue("cookie", admission, now + cookieMs);
 }
 
-/** What one of the cookies opens on this host; null where they open nothing. */
+/** What one of the cookies opens on this host; null where they open nothing, or nothing any more. */
 export async function admitCookie(deps: PreviewDeps, host: string, cookies: string[]): Promise<PreviewTarget | null> {
   for (const cookie of cookies) {
-    const target = await deps.capabilities.read("cookie", cookie, deps.clock.now());
-    if (target && isFor(host, target)) return target;
+    const admission = await deps.capabilities.read("cookie", cookie, deps.clock.now());
+    if (admission && (await mayPass(deps, host, admission))) return admission;
   }
   return null;
 }

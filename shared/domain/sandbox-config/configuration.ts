@@ -4,7 +4,7 @@ import type { NetworkPolicy } from "../../protocol/network.ts";
 import { maxEnvironmentBytes, type SandboxConfiguration } from "../../protocol/sandbox-config.ts";
 import { openSecrets } from "../secret/secret.ts";
 import { readColumns } from "../session/columns.ts";
-import { findSessionRow } from "../session/session-row.ts";
+import { findSessionRow, type SessionRow } from "../session/session-row.ts";
 import type { SessionKey } from "../timeline/row.ts";
 import { wishOf, type SandboxWish } from "./offer.decisions.ts";
 
@@ -17,7 +17,10 @@ export interface ConfigurationDeps {
 
 /** What the session asks of its sandbox, as it is stored now. */
 export async function readWish(table: Table, key: SessionKey): Promise<SandboxWish> {
-  const row = await findSessionRow(table, key);
+  return wishOfRow(table, await findSessionRow(table, key));
+}
+
+export async function wishOfRow(table: Table, row: SessionRow | null): Promise<SandboxWish> {
   const [columns] = row ? await readColumns(table, [row]) : [];
   return wishOf(columns?.sbx_config.value());
 }
@@ -54,12 +57,30 @@ async function environmentOf(
   return made;
 }
 
+/** All but the variables. */
+function configurationOf(
+  { network, setup }: Pick<SandboxWish, "network" | "setup">,
+  defaultNetwork: NetworkPolicy,
+): SandboxConfiguration {
+  return {
+    network: { policy: network?.policy ?? defaultNetwork, allow: network?.allow ?? [] },
+    setup: setup ?? [],
+    environment: {},
+    secret: [],
+    missing: [],
+  };
+}
+
+/** The configuration of a session without variables; null where values of secrets may belong to it. */
+export function plainConfiguration(wish: SandboxWish, defaultNetwork: NetworkPolicy): SandboxConfiguration | null {
+  return wish.environment === undefined ? configurationOf(wish, defaultNetwork) : null;
+}
+
 /** For the session's own sandbox alone: it has the values of secrets. */
 export async function readConfiguration(deps: ConfigurationDeps, key: SessionKey): Promise<SandboxConfiguration> {
-  const { network, setup, environment } = await readWish(deps.table, key);
+  const { environment = {}, ...plain } = await readWish(deps.table, key);
   return {
-    network: { policy: network?.policy ?? deps.defaultNetwork, allow: network?.allow ?? [] },
-    setup: setup ?? [],
-    ...(await environmentOf(deps, key.tenant_id, environment ?? {})),
+    ...configurationOf(plain, deps.defaultNetwork),
+    ...(await environmentOf(deps, key.tenant_id, environment)),
   };
 }

@@ -7,5 +7,5 @@ export async function tellWatchers(deps: AnnounceDeps, key: SessionKey): Promise
   const watchers = await subscribersOf(deps, key);
   if (watchers.length === 0) return;
   await announceLive(deps, key, { type: "session.deleted", data: {} });
-  await Promise.all(watchers.map((connectionId) => unsubscribe(deps.table, key, connectionId)));
+  await Promise.all(watchers.map(({ connectionId }) => unsubscribe(deps.table, key, connectionId)));
 }

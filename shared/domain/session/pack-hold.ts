@@ -3,7 +3,7 @@ import type { SessionKey } from "../timeline/row.ts";
 import { objectKey, type TransactionEntities, type TransactionItem } from "../timeline/timeline.ts";
 
 /** Sessions below whose prefix these packs are, other than their user's. */
-function ownersOf(key: SessionKey, packKeys: string[]): string[] {
+export function ownersOf(key: SessionKey, packKeys: readonly string[]): string[] {
   const above = objectKey({ tenant_id: key.tenant_id, session_id: "" });
   const owners = packKeys
     .filter((pack) => pack.startsWith(above))
@@ -38,6 +38,17 @@ export function holdForFork(
 export function endCopying(entities: TransactionEntities, key: SessionKey, source: string): TransactionItem {
   const { tenant_id, session_id: holder_id } = key;
   return entities.packHold.patch({ tenant_id, owner_id: source, holder_id }).remove(["copying"]).commit();
+}
+
+/** Who needs packs of this session, and whether its log is still being copied for them. */
+export async function holdersOf(table: Table, { tenant_id, session_id }: SessionKey) {
+  const found = await rows(table)
+    .entities.packHold.query.byOwner({ tenant_id, owner_id: session_id })
+    .go({ pages: "all", consistent: true });
+  return found.data.map(({ holder_id, copying }) => ({
+    holder: { tenant_id, session_id: holder_id },
+    copying: copying === true,
+  }));
 }
 
 export interface Holds {

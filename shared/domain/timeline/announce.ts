@@ -2,7 +2,8 @@ import type { Table } from "../../data/service.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Sockets } from "../../ports/sockets.ts";
 import type { LiveEvent } from "../../protocol/server-event.ts";
-import { deliver, subscribersOf } from "../connection/connection.ts";
+import { deliver, subscribersOf, type Watcher } from "../connection/connection.ts";
+import { watchersAt } from "../connection/watchers.ts";
 import { wakePublisher, type OutboundDeps } from "../outbox/wake.ts";
 import { toEvent, toMessage, type SessionKey, type TimelineRow } from "./row.ts";
 
@@ -12,15 +13,19 @@ export interface AnnounceDeps extends OutboundDeps {
   sockets: Pick<Sockets, "post">;
 }
 
-/** Tells the watchers of a session, and who tells the outside, what was committed. A lost one is found again by `seq`. */
+/**
+ * Tells the watchers of a session, and who tells the outside, what was committed. A lost one is found again by `seq`.
+ * `watchVersion` is the conversation's own, where it is known with which one it was committed.
+ */
 export async function announce(
   deps: AnnounceDeps,
   key: SessionKey,
   committed: TimelineRow[],
   live: LiveEvent[] = [],
+  watchVersion?: number,
 ): Promise<void> {
   if (committed.length + live.length === 0) return;
-  const { rest } = await announceFirst(deps, key, committed, live);
+  const { rest } = await announceFirst(deps, key, committed, live, watchVersion);
   await rest;
 }
 
@@ -30,17 +35,27 @@ export async function announceFirst(
   key: SessionKey,
   committed: TimelineRow[],
   live: LiveEvent[],
+  watchVersion?: number,
 ): Promise<{ rest: Promise<void> }> {
-  const [, watchers] = await Promise.all([wakePublisher(deps, key, committed), tellCommitted(deps, key, committed)]);
   const messages = live.map((event) => JSON.stringify(event));
-  return { rest: deliver(deps, key, watchers, messages) };
+  const telling = async () => tellCommitted(deps, key, await watchersAt(deps, key, watchVersion), committed, messages);
+  const [, left] = await Promise.all([wakePublisher(deps, key, committed), telling()]);
+  return { rest: deliver(deps, key, left, messages) };
 }
 
-async function tellCommitted(deps: AnnounceDeps, key: SessionKey, committed: TimelineRow[]): Promise<string[]> {
-  const watchers = await subscribersOf(deps, key);
+/** Who takes several events in one message has the live ones with it; answers with the others. */
+async function tellCommitted(
+  deps: AnnounceDeps,
+  key: SessionKey,
+  watchers: Watcher[],
+  committed: TimelineRow[],
+  live: string[],
+): Promise<Watcher[]> {
   const messages = committed.map((row) => toMessage(toEvent(key, row)));
-  await deliver(deps, key, watchers, messages);
-  return watchers;
+  const batched = watchers.filter((watcher) => watcher.batched);
+  const others = watchers.filter((watcher) => !watcher.batched);
+  await Promise.all([deliver(deps, key, batched, [...messages, ...live]), deliver(deps, key, others, messages)]);
+  return others;
 }
 
 type Live = { [T in LiveEvent["type"]]: Pick<Extract<LiveEvent, { type: T }>, "type" | "data"> }[LiveEvent["type"]];

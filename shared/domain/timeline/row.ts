@@ -52,6 +52,8 @@ export interface CheckpointRow extends Omit<TakenCheckpoint, "pack_key" | "pack_
   branch: string | null;
   push_status: z.infer<typeof PushStatus>;
   push_error: string | null;
+  /** It needs packs no more which the one before it did. */
+  frees_packs?: boolean;
 }
 
 /** A row to append: its `seq` and time come with the commit. */
@@ -67,14 +69,15 @@ function eventOf(row: TimelineRow): Pick<DurableEvent, "type" | "data"> {
     return { type: "message.completed", data };
   }
   const { number, commit, parent_commit, branch, message, stat, push_status, push_error } = row;
-  const { cause, restored_from, secrets } = row;
+  const { cause, restored_from, secrets, warning } = row;
   const data = { number, commit, parent_commit, branch, message, stat, push_status, push_error };
   const origin = {
     ...(cause && cause !== "turn" ? { cause } : {}),
     ...(restored_from === undefined ? {} : { restored_from }),
   };
   const held = secrets && secrets.length > 0 ? { held: secrets } : {};
-  return { type: "checkpoint.created", data: { ...data, ...origin, ...held } };
+  const warned = warning === undefined ? {} : { warning };
+  return { type: "checkpoint.created", data: { ...data, ...origin, ...held, ...warned } };
 }
 
 /** The row as clients see it, on every transport. */

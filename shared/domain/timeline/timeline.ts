@@ -4,6 +4,8 @@ import { inParallel } from "../../in-parallel.ts";
 import type { Objects } from "../../ports/objects.ts";
 import type { ContentBlock } from "../../protocol/content.ts";
 import { maxInlineBodyBytes } from "../../protocol/limits.ts";
+import type { Merging } from "../../protocol/sandbox-frame.ts";
+import { tidyGraceMs, tidyShard } from "../checkpoint/tidy.decisions.ts";
 import type { CheckpointRow, EventRow, MessageRow, NewRow, SessionKey, TimelineRow } from "./row.ts";
 
 type StoredMessage = EntityItem<Platform["entities"]["chatMessage"]>;
@@ -51,7 +53,7 @@ export function toCheckpointRow(stored: StoredCheckpoint): CheckpointRow & { seq
   const { seq, at, turn_id, number, commit, tree, message, files, insertions, deletions, pack_keys, manifest_key } =
     stored;
   const { branch, parent_commit, push_error, push_status, cause, restored_from } = stored;
-  const { blobs_key, parent_manifest_key, secrets } = stored;
+  const { blobs_key, parent_manifest_key, secrets, merging, warning } = stored;
   return {
     kind: "checkpoint",
     seq,
@@ -73,6 +75,8 @@ export function toCheckpointRow(stored: StoredCheckpoint): CheckpointRow & { seq
     blobs_key,
     parent_manifest_key,
     secrets,
+    ...(warning === undefined ? {} : { warning }),
+    ...(merging === undefined ? {} : { merging: JSON.parse(merging) as Merging }),
   };
 }
 
@@ -203,7 +207,7 @@ export function createRow(platform: TransactionEntities, key: SessionKey, row: N
     return platform.sessionEvent.create({ ...key, seq, at, type, turn_id, data: JSON.stringify(data) }).commit();
   }
   if (row.kind === "checkpoint") {
-    const { kind: _kind, stat, parent_commit, branch, push_error, ...rest } = row;
+    const { kind: _kind, stat, parent_commit, branch, push_error, frees_packs, merging, ...rest } = row;
     return platform.gitCheckpoint
       .create({
         ...key,
@@ -214,6 +218,8 @@ export function createRow(platform: TransactionEntities, key: SessionKey, row: N
         parent_commit: parent_commit ?? undefined,
         branch: branch ?? undefined,
         push_error: push_error ?? undefined,
+        ...(merging ? { merging: JSON.stringify(merging) } : {}),
+        ...(frees_packs ? { tidy_shard: tidyShard, tidy_at: at + tidyGraceMs } : {}),
       })
       .commit();
   }

@@ -18,6 +18,17 @@ export function timeoutOf(call: ToolUseBlock): number {
   return Math.min(asked, maxTimeoutMs);
 }
 
+/** The name goes with the secret: the write that asks for the nonce has asked for the name, and the call need not be read before. */
+export function nonceFor(secret: string, name: string): string {
+  return `${secret}.${name}`;
+}
+
+/** Null in calls that an earlier release placed. */
+export function nameIn(nonce: string): string | null {
+  const dot = nonce.indexOf(".");
+  return dot < 0 ? null : nonce.slice(dot + 1);
+}
+
 export function deadlineOf(timeoutMs: number, now: number): number {
   return now + timeoutMs + startAllowanceMs;
 }

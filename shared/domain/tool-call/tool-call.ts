@@ -16,6 +16,11 @@ import { deadlineOf, timeoutOf } from "./tool-call.decisions.ts";
 
 export type ToolCall = EntityItem<Platform["entities"]["toolCall"]>;
 export type CallHandler = NonNullable<ToolCall["handler"]>;
+/** What ends a call must know of it. */
+export type OpenCall = Pick<
+  ToolCall,
+  "tenant_id" | "session_id" | "turn_id" | "step" | "call_id" | "name" | "handler" | "approval_id"
+>;
 
 interface NewCalls {
   turn_id: string;
@@ -57,7 +62,7 @@ export function createCalls(
 type Condition = Parameters<ReturnType<ReturnType<Platform["entities"]["toolCall"]["patch"]>["set"]>["where"]>[0];
 
 /** The call is pending, and still with whom it was when it was read: what is decided on it depends on that. */
-function isOpen(call: ToolCall, proof: { nonce: string; epoch: number } | null): Condition {
+function isOpen(call: OpenCall, proof: { nonce: string; epoch: number } | null): Condition {
   return ({ state, handler, nonce, epoch }, { eq, notExists }) =>
     [
       eq(state, "pending"),
@@ -69,7 +74,7 @@ function isOpen(call: ToolCall, proof: { nonce: string; epoch: number } | null):
 /** Holds only while the call is pending: the first result wins. */
 export function completeCall(
   entities: TransactionEntities,
-  call: ToolCall,
+  call: OpenCall,
   proof: { nonce: string; epoch: number } | null,
 ): TransactionItem {
   const { tenant_id, session_id, turn_id, step, call_id } = call;

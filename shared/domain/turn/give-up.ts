@@ -1,3 +1,4 @@
+import type { Conversation } from "../conversation/conversation.ts";
 import { announce } from "../timeline/announce.ts";
 import type { SessionKey } from "../timeline/row.ts";
 import { stopChildrenOf } from "./interrupt.ts";
@@ -12,9 +13,12 @@ export async function giveUpTurn(
   ending: TurnEnding,
   output: string,
   turnId?: string,
+  mayEnd: (current: Conversation, now: number) => boolean = () => true,
 ): Promise<boolean> {
   const { outcome, open } = await transitionWithCalls(deps, key, output, (current, calls, now) =>
-    abandonTurn(current, turnId ?? current.turn_id, ending, calls, now),
+    mayEnd(current, now)
+      ? abandonTurn(current, turnId ?? current.turn_id, ending, calls, now)
+      : { rows: [], change: {}, result: { wasRunning: false, answersCalls: false } },
   );
   if (outcome.kind !== "committed" || !outcome.result.wasRunning) return false;
   await announce(deps, key, outcome.rows);

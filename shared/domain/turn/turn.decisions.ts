@@ -56,6 +56,11 @@ export function nextMove(conversation: Conversation, now: number): Move {
   return { kind: isFull ? "compact" : "run_step" };
 }
 
+/** A worker is at the step, or died at it a moment ago. */
+export function isAtWork({ phase, lease_until }: Conversation, now: number): boolean {
+  return phase === "model" && lease_until > now;
+}
+
 /** The turn's next step may begin now. */
 export function isStepDue(conversation: Conversation, now: number): boolean {
   const { kind } = nextMove(conversation, now);

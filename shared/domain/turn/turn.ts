@@ -6,7 +6,7 @@ import { transition, type Conversation, type ConversationDeps } from "../convers
 import { announce, type AnnounceDeps } from "../timeline/announce.ts";
 import type { SessionKey, TimelineRow } from "../timeline/row.ts";
 import { completeCalls, type CallResult } from "../tool-call/result.decisions.ts";
-import { completeCall, type ToolCall } from "../tool-call/tool-call.ts";
+import { completeCall, type OpenCall } from "../tool-call/tool-call.ts";
 import { endTurn, type CheckpointOutcome, type TurnEnding } from "./turn.decisions.ts";
 
 export interface TurnDeps extends ConversationDeps, AnnounceDeps {
@@ -50,7 +50,7 @@ export async function wakeParent(
 export async function acceptResult(
   deps: TurnDeps,
   conversation: Conversation,
-  call: ToolCall,
+  call: OpenCall,
   result: CallResult,
   proof: { nonce: string; epoch: number } | null,
   spent?: Amounts,
@@ -66,8 +66,8 @@ export async function acceptResult(
     conversation,
   );
   if (outcome.kind !== "committed") return false;
-  if (outcome.result.last) await Promise.all([wake(deps, key), announce(deps, key, outcome.rows)]);
-  else await announce(deps, key, outcome.rows);
+  const telling = announce(deps, key, outcome.rows, [], outcome.conversation.watch_version);
+  await Promise.all([telling, ...(outcome.result.last ? [wake(deps, key)] : [])]);
   return true;
 }
 

@@ -1,12 +1,18 @@
 import { AppError } from "../../errors.ts";
 import { sendCommand } from "../container/command.ts";
 import { findContainer } from "../container/container.ts";
-import type { SandboxFrameType } from "../../protocol/sandbox-frame.ts";
+import { isLive } from "../container/container.decisions.ts";
+import type { Table } from "../../data/service.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { emptySource, type SandboxFrameType } from "../../protocol/sandbox-frame.ts";
 import { sendAdoption, type AdoptDeps } from "./adopt.ts";
 import { poolEpoch } from "./warm.decisions.ts";
 import { findWarm, patchWarm, type WarmSandbox } from "./warm.ts";
 
-export type WarmLinkDeps = Pick<AdoptDeps, "table" | "clock" | "sockets" | "bootSecret">;
+export interface WarmLinkDeps extends AdoptDeps {
+  table: Table;
+  clock: Pick<Clock, "now">;
+}
 
 export interface WarmLink {
   poolId: string;
@@ -18,26 +24,17 @@ export interface WarmLink {
 /** All that a sandbox may say which is nobody's. */
 export const warmFrames: readonly SandboxFrameType[] = ["sandbox.hello", "sandbox.heartbeat", "sandbox.renew_token"];
 
-const emptySource = {
-  repo_url: null,
-  target_branch: null,
-  base_commit: null,
-  branch: null,
-  commit: null,
-  pack_urls: [],
-};
-
 /** Who claimed it may have died before it was told, or the message was lost. */
 async function adoptAgain(deps: WarmLinkDeps, warm: WarmSandbox, link: WarmLink): Promise<void> {
   const { tenant_id = "", session_id = "", epoch = 0, task_id } = warm;
   const container = await findContainer(deps.table, { tenant_id, session_id }, epoch);
-  const isWanted = container?.status === "starting" && container.task_id === task_id && !container.boot_redeemed_at;
+  const isWanted = container && isLive(container) && container.task_id === task_id && !container.boot_redeemed_at;
   const at = { connection_id: link.connectionId, adopts_in_place: link.isAdopted ?? false };
   if (isWanted) await sendAdoption(deps, at, container);
   else await sendCommand(deps, at, { type: "stop", reason: "it is nobody's any more" });
 }
 
-type Greeting = Pick<WarmSandbox, "status" | "adopts_in_place">;
+type Greeting = Pick<WarmSandbox, "status" | "adopts_in_place" | "is_prepared" | "private_ip">;
 
 async function touch(deps: WarmLinkDeps, link: WarmLink, greeting?: Greeting): Promise<void> {
   const { poolId, connectionId } = link;
@@ -52,9 +49,15 @@ async function touch(deps: WarmLinkDeps, link: WarmLink, greeting?: Greeting): P
 export async function greetWarm(
   deps: WarmLinkDeps,
   link: WarmLink,
-  frame: { frame_id: string; adopts_in_place?: true | undefined },
+  frame: {
+    frame_id: string;
+    private_ip: string | null;
+    adopts_in_place?: true | undefined;
+    is_prepared?: true | undefined;
+  },
 ): Promise<void> {
-  await touch(deps, link, { status: "warm", adopts_in_place: frame.adopts_in_place ?? false });
+  const { adopts_in_place = false, is_prepared = false, private_ip } = frame;
+  await touch(deps, link, { status: "warm", adopts_in_place, is_prepared, ...(private_ip ? { private_ip } : {}) });
   await sendCommand(
     deps,
     { connection_id: link.connectionId },

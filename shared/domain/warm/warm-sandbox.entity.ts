@@ -14,6 +14,9 @@ export const warmSandboxEntity = createSchema({
     connection_id: { type: "string" },
     /** Its link can become its session's. */
     adopts_in_place: { type: "boolean" },
+    /** Its tools run, in an empty workspace. */
+    is_prepared: { type: "boolean" },
+    private_ip: { type: "string" },
     created_at: { type: "number", required: true, readOnly: true },
     boot_redeemed_at: { type: "number" },
     last_heartbeat_at: { type: "number", required: true },

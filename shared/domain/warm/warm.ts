@@ -17,7 +17,10 @@ export async function findWarm(table: Table, pool_id: string): Promise<WarmSandb
 }
 
 type Change = Partial<
-  Pick<WarmSandbox, "status" | "task_id" | "connection_id" | "adopts_in_place" | "last_heartbeat_at">
+  Pick<
+    WarmSandbox,
+    "status" | "task_id" | "connection_id" | "adopts_in_place" | "is_prepared" | "private_ip" | "last_heartbeat_at"
+  >
 >;
 
 /** False where it was given away, or is gone. */

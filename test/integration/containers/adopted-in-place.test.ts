@@ -1,6 +1,10 @@
 import { rows } from "../../../shared/data/service.ts";
 import { findConnection } from "../../../shared/domain/connection/connection.ts";
-import { ensureContainer, latestContainer, redeemBootSecret } from "../../../shared/domain/container/container.ts";
+import { latestContainer, redeemBootSecret } from "../../../shared/domain/container/container.ts";
+import { ensureContainer } from "../../../shared/domain/container/ensure.ts";
+import type { SessionRow } from "../../../shared/domain/session/session-row.ts";
+import type { SessionKey } from "../../../shared/domain/timeline/row.ts";
+import { readTimeline } from "../../../shared/domain/timeline/timeline.ts";
 import { poolEpoch, poolTenant } from "../../../shared/domain/warm/warm.decisions.ts";
 import { refill } from "../../../shared/domain/warm/refill.ts";
 import { listWarm } from "../../../shared/domain/warm/warm.ts";
@@ -12,7 +16,7 @@ const world = sandboxWorld(() => engine);
 
 beforeAll(async () => {
   engine = await startSandboxEngine();
-  engine.deps.warm = { wanted: 1, refill: async () => undefined };
+  engine.deps.warm = { wanted: 1, refill: async () => undefined, defaultNetwork: "none" };
 });
 beforeEach(async () => {
   for (const { pool_id } of await listWarm(engine.deps.table))
@@ -26,18 +30,19 @@ const posted = (id: string) => (engine.sockets.posted.get(id) ?? []) as Record<s
 const of = (id: string, type: string) => posted(id).filter((command) => command["type"] === type);
 
 /** One that waits, and can go on on its link. */
-async function warmUp() {
+async function warmUp(more: Record<string, unknown> = {}) {
   await refill(engine.deps, 1);
-  const pool_id = (await listWarm(engine.deps.table))[0]?.pool_id ?? "";
+  const starting = (await listWarm(engine.deps.table)).find(({ status }) => status === "starting");
+  const pool_id = starting?.pool_id ?? "";
   await redeemBootSecret(engine.deps, { tenant_id: poolTenant, session_id: pool_id }, poolEpoch);
   const link = await world.link({ tenant_id: poolTenant, session_id: pool_id }, poolEpoch);
-  await world.send(link, { ...hello, adopts_in_place: true });
+  await world.send(link, { ...hello, adopts_in_place: true, ...more });
   return { pool_id, link, taskId: `task-${pool_id}-1` };
 }
 
 /** Its claim is committed, and the word of it is lost. */
-async function claimedUnheard() {
-  const warm = await warmUp();
+async function claimedUnheard(more: Record<string, unknown> = {}) {
+  const warm = await warmUp(more);
   const key = await engine.session();
   const { post } = engine.deps.sockets;
   engine.deps.sockets.post = async () => "sent";
@@ -104,4 +109,85 @@ test("a session's own sandbox that calls itself nobody's is taken for what its l
   const stops = () => of(running.connectionId, "stop").length + of(running.connectionId, "adopt").length;
   expect((await world.send(running.connectionId, nobodysBeat))?.error).toBeUndefined();
   expect(stops()).toBe(0);
+});
+
+const prepared = { is_prepared: true, private_ip: "10.0.0.7" };
+const logOf = async (key: SessionKey) => {
+  const { rows: log } = await readTimeline(engine.deps, key, { after: 0, limit: 20 });
+  return log.flatMap((row) => (row.kind === "event" && row.type.startsWith("container.") ? [row.type] : []));
+};
+
+test("a prepared one is ready by its claim where the workspace begins empty: it gets all that it would ask for", async () => {
+  const warm = await warmUp(prepared);
+  const key = await engine.session();
+  const container = await ensureContainer(engine.deps, key);
+  const ready = { status: "ready", task_id: warm.taskId, connection_id: warm.link, private_ip: "10.0.0.7" };
+  expect(container).toMatchObject(ready);
+  expect(await latestContainer(engine.deps.table, key)).toMatchObject(ready);
+  expect(await logOf(key)).toEqual(["container.starting", "container.ready"]);
+  const network = { policy: "none", allow: [] };
+  const welcome = {
+    session_id: key.session_id,
+    epoch: 1,
+    source: { repo_url: null, commit: null, pack_urls: [], is_first: true },
+    preview_key: container.preview_key,
+    control_key: container.control_key,
+    configuration: { network, setup: [], environment: {} },
+  };
+  expect(of(warm.link, "adopt")).toMatchObject([{ in_place: true, welcome }]);
+  expect((await world.send(warm.link, { type: "sandbox.heartbeat", frame_id: "b" }))?.error).toBeUndefined();
+  expect(of(warm.link, "stop")).toEqual([]);
+});
+
+test("what has to be fetched or opened does not come with the adoption", async () => {
+  const { session } = rows(engine.deps.table).entities;
+  const ofSession = async (columns: { repo_url?: string; sbx_config?: string }) => {
+    const warm = await warmUp(prepared);
+    const { tenant_id, session_id } = await engine.session();
+    const { data: row } = await session.remove({ tenant_id, session_id }).go({ response: "all_old" });
+    await session.create({ ...(row as SessionRow), ...columns }).go();
+    const { status } = await ensureContainer(engine.deps, { tenant_id, session_id });
+    return { status, adopt: of(warm.link, "adopt")[0] };
+  };
+  const withRepository = await ofSession({ repo_url: "https://git.example.com/a/b.git" });
+  expect(withRepository.status).toBe("starting");
+  expect(withRepository.adopt).not.toHaveProperty("welcome");
+  const withSecret = await ofSession({ sbx_config: '{"environment":{"A":{"secret":"B"}}}' });
+  expect(withSecret.status).toBe("ready");
+  expect(withSecret.adopt).toHaveProperty("welcome.configurable", true);
+  expect(withSecret.adopt).not.toHaveProperty("welcome.configuration");
+});
+
+test("a later container of the session begins with its checkpoint, not empty", async () => {
+  const key = await engine.session();
+  const { tenant_id, session_id } = key;
+  await rows(engine.deps.table).entities.conversation.patch({ tenant_id, session_id }).set({ checkpoint_seq: 4 }).go();
+  const warm = await warmUp(prepared);
+  expect((await ensureContainer(engine.deps, key)).status).toBe("starting");
+  expect(of(warm.link, "adopt")[0]).not.toHaveProperty("welcome");
+});
+
+test("the word to a prepared one was lost: it is adopted again, says hello, and is ready once", async () => {
+  const { link, key } = await claimedUnheard(prepared);
+  await world.send(link, nobodysBeat);
+  expect(of(link, "adopt")).toMatchObject([{ session_id: key.session_id, in_place: true }]);
+  await world.send(link, hello);
+  expect(of(link, "welcome").at(-1)).toMatchObject({ session_id: key.session_id, source: { repo_url: null } });
+  await world.send(link, { type: "sandbox.ready", frame_id: "r", restored_commit: null, base_commit: null });
+  expect(await logOf(key)).toEqual(["container.starting", "container.ready"]);
+});
+
+test("the link of a prepared one was cut unheard: it redeems the session's secret, once", async () => {
+  const { key } = await claimedUnheard(prepared);
+  await redeemBootSecret(engine.deps, key, 1);
+  await expect(redeemBootSecret(engine.deps, key, 1)).rejects.toMatchObject({ code: "unauthenticated" });
+});
+
+test("a prepared one that went as it was claimed is lost, and the next epoch has a task of its own", async () => {
+  const warm = await warmUp(prepared);
+  engine.sockets.fate.set(warm.link, "gone");
+  const key = await engine.session();
+  const container = await ensureContainer(engine.deps, key);
+  expect(container).toMatchObject({ epoch: 2, status: "starting", task_id: `task-${key.session_id}-2` });
+  expect(await logOf(key)).toEqual(["container.starting", "container.ready", "container.lost", "container.starting"]);
 });

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { ensureContainer, latestContainer, patchContainer } from "../../../shared/domain/container/container.ts";
+import { latestContainer, patchContainer } from "../../../shared/domain/container/container.ts";
+import { ensureContainer } from "../../../shared/domain/container/ensure.ts";
 import { openDoor } from "../../../shared/domain/container/want.ts";
 import { reapOrphans, sweepOrphans } from "../../../shared/domain/container/reap.ts";
 import { noticeTaskState } from "../../../shared/domain/container/task-state.ts";

@@ -1,11 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rows } from "../../../shared/data/service.ts";
-import {
-  ensureContainer,
-  latestContainer,
-  loseContainer,
-  redeemBootSecret,
-} from "../../../shared/domain/container/container.ts";
+import { latestContainer, loseContainer, redeemBootSecret } from "../../../shared/domain/container/container.ts";
+import { ensureContainer } from "../../../shared/domain/container/ensure.ts";
 import { reapOrphans } from "../../../shared/domain/container/reap.ts";
 import { poolEpoch, poolKey, poolTenant } from "../../../shared/domain/warm/warm.decisions.ts";
 import { refill } from "../../../shared/domain/warm/refill.ts";

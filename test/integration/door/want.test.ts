@@ -77,6 +77,28 @@ test("who waits gets the door once it is ready, and asks through it with the con
   expect(door.asked).toEqual([{ address: "127.0.0.9", op: "test.echo", body: { text: "hello" } }]);
 });
 
+test("one that does not answer is asked after at once: where its task has stopped, the next one starts", async () => {
+  const key = await engine.session();
+  await wantContainer(engine.deps, key);
+  await engine.work();
+  await comesUp(key);
+  await lookAtSession(engine.deps, { tenant_id: key.tenant_id, session_id: key.session_id, hops: 1 });
+  engine.queue.sent.splice(0);
+  const silent = { ...engine.deps, door: fakeDoor({}) };
+  const asks = () => askSandbox(silent, key, echo, { text: "hello" });
+  await expect(asks()).rejects.toMatchObject({ code: "sandbox_unavailable", retryAfterSeconds: 2 });
+  await engine.work();
+  // It runs, as far as the provider knows: its heartbeats tell more.
+  expect(await latestContainer(engine.deps.table, key)).toMatchObject({ epoch: 1, status: "ready" });
+  engine.deps.provider = { ...engine.sandbox.provider, describe: async () => "stopped" };
+  await expect(asks()).rejects.toMatchObject({ code: "sandbox_unavailable", retryAfterSeconds: 2 });
+  await engine.work();
+  expect(await latestContainer(engine.deps.table, key)).toMatchObject({ epoch: 2, status: "starting" });
+  await comesUp(key, 2);
+  const door = fakeDoor({ "test.echo": (body) => body });
+  expect(await askSandbox({ ...engine.deps, door }, key, echo, { text: "hello" })).toEqual({ text: "hello" });
+});
+
 test("who can not wait longer is told to come again; a second wish costs no second container", async () => {
   const key = await engine.session();
   const deps = { ...engine.deps, clock: { ...engine.clock, sleep: async (ms: number) => engine.clock.advance(ms) } };

@@ -136,6 +136,83 @@ it("its secret goes with the next try where a deletion died, and stays where ano
   expect(await credentials.find(tenant_id, "host")).toEqual({ kind: "token", token: "a-newer-token" });
 });
 
+/** As a process has it that dies at its n-th call of the secret or write of the row: `before` it, or `after` it was done. */
+function dyingDeps(deps: CredentialDeps, callNumber: number, moment: "before" | "after") {
+  let calls = 0;
+  const died = () => Promise.reject(new Error("died"));
+  const counted = async <T>(call: () => Promise<T>): Promise<T> => {
+    calls += 1;
+    if (calls > callNumber || (calls === callNumber && moment === "before")) return died();
+    const answer = await call();
+    return calls === callNumber ? died() : answer;
+  };
+  const { tenantSecrets } = deps;
+  const client = new Proxy(deps.table.client, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (name !== "send") return value;
+      return (...args: unknown[]) =>
+        counted(() => (value as (...given: unknown[]) => Promise<unknown>).apply(target, args));
+    },
+  });
+  return {
+    ...deps,
+    table: { ...deps.table, client },
+    tenantSecrets: {
+      read: (tenantId: string) => counted(() => tenantSecrets.read(tenantId)),
+      replace: (...args: Parameters<typeof tenantSecrets.replace>) => counted(() => tenantSecrets.replace(...args)),
+    },
+  };
+}
+
+it("wherever a replacement or a deletion dies, the old credential counts or the new one, and nothing is left over by the next", async () => {
+  const names = async (tenant_id: string) =>
+    Object.keys(
+      JSON.parse(
+        (await tenantGitSecrets(secrets.client(), "stack/git-credentials/").read(tenant_id))?.text ?? "{}",
+      ) as object,
+    );
+  const given = { kind: "token" as const, token: "the-new-token" };
+  for (const moment of ["before", "after"] as const) {
+    for (let call = 1, died = true; died; call += 1) {
+      const { deps, key, put, tenant_id } = worldOf();
+      await put(token);
+      const dying = dyingDeps(deps, call, moment);
+      died = (await codeOf(putCredential(dying, key, "usr_1", given))) !== "fine";
+      const credential = await worldOf().credentials.find(tenant_id, "host");
+      expect({ call, moment, credential }).toEqual({
+        call,
+        moment,
+        credential: expect.objectContaining({ kind: "token" }),
+      });
+      const shown = await readCredential(table, key);
+      expect(credential).toMatchObject({ token: expect.stringMatching(new RegExp(`${shown.hint}$`)) });
+      if (!died) expect(call).toBeGreaterThan(5);
+      if (call % 2) {
+        await put({ kind: "token", token: "the-last-token" });
+        expect(await names(tenant_id)).toEqual(["host"]);
+        expect(await worldOf().credentials.find(tenant_id, "host")).toMatchObject({ token: "the-last-token" });
+      }
+      await deleteCredential(deps, key);
+      expect(await names(tenant_id)).toEqual([]);
+    }
+  }
+});
+
+it("of many who replace it at once one is the last, and its secret is the only one", async () => {
+  const { put, tenant_id, credentials, key } = worldOf();
+  const tokens = Array.from({ length: 6 }, (_, at) => `token-number-${at}`);
+  const done = await Promise.all(tokens.map((given) => codeOf(put({ kind: "token", token: given }))));
+  expect(done.filter((code) => code !== "fine" && code !== "busy")).toEqual([]);
+  const found = await credentials.find(tenant_id, "host");
+  expect(found).toMatchObject({ token: expect.stringMatching(/^token-number-/) });
+  const { hint } = await readCredential(table, key);
+  expect(found).toMatchObject({ token: expect.stringMatching(new RegExp(`${hint}$`)) });
+  await put(token);
+  const kept = await tenantGitSecrets(secrets.client(), "stack/git-credentials/").read(tenant_id);
+  expect(Object.keys(JSON.parse(kept?.text ?? "") as object)).toEqual(["host"]);
+});
+
 it("a tenant that never had one gets no secret by a deletion", async () => {
   const { deps, key, tenant_id } = worldOf();
   expect(await codeOf(deleteCredential(deps, key))).toBe("not_found");

@@ -36,7 +36,8 @@ async function mintAll(by: Process) {
       last_heartbeat_at: clock.now(),
     })
     .go();
-  const target = { tenantId, sessionId, port: 3000 };
+  const holder = { userId: owner.user.id, generation: 1, keyId: null };
+  const target = { tenantId, sessionId, port: 3000, holder };
   const { key } = await keyOf(owner, ["session.read", "api_key.manage"]);
   return {
     owner,

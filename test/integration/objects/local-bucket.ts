@@ -40,7 +40,7 @@ export async function startLocalBucket(
   }));
   const keys = createAccessKeys(roles, () => undefined);
   const open = (port: number) => {
-    const s3 = createObjects({ directory, buckets: [{ name: bucket, ...definition }] }).service;
+    const s3 = createObjects({ directory, buckets: [{ name: bucket, ...definition }], now }).service;
     return startAwsEndpoint({ port, keys, log: () => undefined, now, services: { s3 } });
   };
   let endpoint = await open(0);

@@ -43,3 +43,37 @@ it("fails where it may not delete, rather than pass over it", async () => {
   );
   expect(await keysBelow("d/")).toEqual(["d/s1/x"]);
 });
+
+it("leaves what came after a moment, and says how many it deleted", async () => {
+  await put(["e/s1/old", "e/s1/kept"]);
+  const between = Date.now() + 1_100;
+  await new Promise((resolve) => setTimeout(resolve, between + 1_000 - Date.now()));
+  await put(["e/s1/young"]);
+  expect(await s3ObjectRemoval(client, bucket).removeBelow("e/s1/", ["e/s1/kept"], between)).toBe(1);
+  expect(await keysBelow("e/")).toEqual(["e/s1/kept", "e/s1/young"]);
+});
+
+it("what the template's rules let expire goes, a restart between or not", async () => {
+  const dayMs = 86_400_000;
+  let nowMs = Date.now();
+  const expiring = await startLocalBucket({ expirations: [{ prefix: "transfers/", days: 1 }] }, () => nowMs);
+  const putAt = async (Key: string) =>
+    expiring
+      .connect("all", { systemClockOffset: nowMs - Date.now() })
+      .send(new PutObjectCommand({ Bucket: bucket, Key, Body: "x" }));
+  const listed = async () => {
+    const { Contents = [] } = await expiring
+      .connect("all", { systemClockOffset: nowMs - Date.now() })
+      .send(new ListObjectsV2Command({ Bucket: bucket }));
+    return Contents.flatMap(({ Key }) => Key ?? []);
+  };
+  await putAt("transfers/a");
+  await putAt("tenants/a");
+  nowMs += dayMs - 60_000;
+  await putAt("transfers/b");
+  expect(await listed()).toEqual(["tenants/a", "transfers/a", "transfers/b"]);
+  await expiring.restart();
+  nowMs += 2 * 3_600_000;
+  expect(await listed()).toEqual(["tenants/a", "transfers/b"]);
+  await expiring.stop();
+});

@@ -3,11 +3,11 @@ import { plansOf } from "../../../shared/config/plans.ts";
 import { rows } from "../../../shared/data/service.ts";
 import {
   type Container,
-  ensureContainer,
   latestContainer,
   loseContainer,
   stopContainer,
 } from "../../../shared/domain/container/container.ts";
+import { ensureContainer } from "../../../shared/domain/container/ensure.ts";
 import { hasNotEnded } from "../../../shared/domain/container/container.decisions.ts";
 import { changePlan, planLifeMs } from "../../../shared/domain/quota/plan.ts";
 import { readQuota } from "../../../shared/domain/quota/quota.ts";

@@ -212,6 +212,41 @@ test("one that waits goes on on the link that it has; cut off before it has a to
   expect((await platform.runTool("bash", { command: "echo on" })).output).toContain("on");
 });
 
+test("one that waits has all that an empty workspace needs: adopted with a welcome it says neither hello nor ready", async () => {
+  task.startToolbox();
+  await task.startSupervisor(platform, { TENANT_ID: "ten_00000000000000000000000000", SESSION_ID: "pool-1" });
+  expect(await platform.next("sandbox.hello")).toMatchObject({ adopts_in_place: true, is_prepared: true });
+  const network = { policy: "none", allow: [] };
+  const configuration = { network, setup: ["echo made > made"], environment: {}, secret: [], missing: [] };
+  const welcome = {
+    session_id: "s",
+    epoch: 3,
+    source: emptySource,
+    preview_key: "p",
+    idle_stop_seconds: 3600,
+    configurable: true,
+    configuration,
+  };
+  platform.send({
+    type: "adopt",
+    tenant_id: "t",
+    session_id: "s",
+    epoch: 3,
+    boot_secret: "its own",
+    in_place: true,
+    welcome,
+  });
+  expect((await platform.runTool("bash", { command: "cat made" })).output).toContain("made");
+  expect(platform.framesOf("sandbox.hello")).toHaveLength(1);
+  expect(platform.framesOf("sandbox.ready")).toEqual([]);
+  // What was changed while the adoption was on its way is known soon after.
+  await platform.next("sandbox.read_configuration");
+  platform.dropLinks();
+  await platform.until(() => platform.authorizations[1], "a second link");
+  expect(platform.redeemed).toMatchObject({ session_id: "s", epoch: 3, boot_secret: "its own" });
+  expect((await platform.runTool("bash", { command: "echo on" })).output).toContain("on");
+});
+
 test("files that a process changes are told apart from the assistant's", async () => {
   await task.start(platform);
   await platform.next("sandbox.ready");

@@ -183,6 +183,88 @@ test("conflicts are told with both sides and change nothing", async () => {
   expect(git(bare, "for-each-ref", "refs/heads/work")).not.toContain("merge");
 });
 
+/** The next container of the session: from the newest checkpoint, as the log has it. */
+async function restart(how: "killed" | "stopped"): Promise<void> {
+  const ready = platform.framesOf("sandbox.ready")[0];
+  if (how === "killed") task.supervisor?.kill("SIGKILL");
+  else {
+    platform.send({ type: "stop", reason: "idle" });
+    await task.ended();
+  }
+  await task.stop();
+  const taken = platform.framesOf("sandbox.checkpoint_taken").flatMap(({ checkpoint }) => checkpoint ?? []);
+  const newest = taken.at(-1);
+  platform.frames.length = 0;
+  platform.source = {
+    ...platform.source,
+    base_commit: ready?.base_commit ?? null,
+    commit: newest?.commit ?? null,
+    pack_urls: [...new Set(taken.map(({ pack_key }) => platform.urlOf(pack_key)))],
+    ...(newest?.merging ? { merging: newest.merging } : {}),
+  };
+  task = new SandboxTask();
+  await task.start(platform);
+  await platform.next("sandbox.ready");
+}
+
+test.each(["killed", "stopped"] as const)(
+  "conflicts that are being resolved outlive a container that is %s, and become the merge of both parents",
+  async (how) => {
+    const { bare, commit } = repository(how);
+    // As the large hosts do: the next container fetches its base alone, and what was merged is not there.
+    git(bare, "config", "uploadpack.allowAnySHA1InWant", "true");
+    await start(how);
+    // Whose name is on what is saved before a stop.
+    await platform.takeCheckpoint();
+    const push = { url: host.url(how), branch: "work", ...credential };
+    await sh("sed -i 's/^line 3$/ours/' both.txt");
+    const theirs = commit((worktree) => writeFileSync(join(worktree, "both.txt"), lines([3, "theirs"])));
+    const found = await merge(how, { keep_conflicts: true });
+    expect(found).toMatchObject({ kind: "conflicts" });
+    const before = platform.framesOf("sandbox.checkpoint_taken").find(({ cause }) => cause === "before")?.checkpoint;
+    await sh("echo half > half.txt");
+    await restart(how);
+    expect(existsSync(join(task.workspace, "half.txt"))).toBe(how === "stopped");
+    expect(read("both.txt")).toContain("<<<<<<< session\nours\n=======\ntheirs\n>>>>>>> target\n");
+    // Without that the container has never seen the target's commit.
+    if (how === "stopped") expect(await merge(how, { keep_conflicts: true })).toEqual(found);
+    expect(git(bare, "for-each-ref")).not.toContain("work");
+    await sh("sed -i -e '/^<<<<<<</d;/^=======/d;/^>>>>>>>/d' both.txt");
+    const taken = await platform.takeCheckpoint(push);
+    expect(taken).toMatchObject({ error: null, push: { status: "pushed" } });
+    expect(git(bare, "rev-parse", "work^1", "work^2").split("\n")).toEqual([before?.commit, theirs]);
+    // What was saved in between is in nobody's history.
+    expect(git(bare, "log", "--format=%s", "work")).not.toContain("Conflicts with");
+    git(bare, "fsck", "--strict");
+    expect(await merge(how)).toMatchObject({ kind: "up_to_date", target_commit: theirs });
+    await sh("echo later > later.txt");
+    expect(await platform.takeCheckpoint(push)).toMatchObject({
+      error: null,
+      push: { status: "pushed", branch: "work" },
+    });
+  },
+);
+
+test("what a person changes between the fetch and the merged files is kept aside, and so are both sides", async () => {
+  const { commit } = repository("edited");
+  await start("edited");
+  await sh("sed -i 's/^line 3$/ours/' both.txt");
+  commit((worktree) => writeFileSync(join(worktree, "both.txt"), lines([15, "theirs"])));
+  // The state of before is on the log by the second fetch.
+  host.beforeAnswer = async () => {
+    if (platform.framesOf("sandbox.checkpoint_taken").length === 0) return;
+    host.beforeAnswer = null;
+    writeFileSync(join(task.workspace, "both.txt"), "meanwhile\n");
+    writeFileSync(join(task.workspace, "new.txt"), "meanwhile\n");
+  };
+  expect(await merge("edited")).toMatchObject({ kind: "merged" });
+  expect(host.beforeAnswer).toBeNull();
+  expect(read("both.txt")).toBe(lines([3, "ours"], [15, "theirs"]));
+  expect(read("new.txt")).toBe("meanwhile\n");
+  const aside = readdirSync(task.workspace).filter((name) => name.startsWith("both") && name !== "both.txt");
+  expect(aside.map(read)).toEqual(["meanwhile\n"]);
+});
+
 test("conflicts that are to be resolved are in the files; what is made of them is the merge, which the target branch may follow", async () => {
   const { bare, commit } = repository("resolve");
   await start("resolve");

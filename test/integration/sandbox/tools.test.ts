@@ -165,7 +165,9 @@ test("time-out and cancel end the command, and spare the server of an earlier ca
   const nobody = await preview({ "x-sandbox-preview-key": "preview-key", "x-sandbox-port": String(await freePort()) });
   expect(nobody.status).toBe(502);
   expect(await nobody.text()).toContain("Nothing listens on port");
+  expect(platform.framesOf("sandbox.port_closed").filter((frame) => frame.port === port)).toEqual([]);
   expect(await bash("echo", { restart: true })).toMatchObject({ is_error: false });
+  expect((await platform.next("sandbox.port_closed", (frame) => frame.port === port)).port).toBe(port);
   expect((await preview({ "x-sandbox-preview-key": "preview-key", "x-sandbox-port": String(port) })).status).toBe(502);
 }, 30_000);
 

@@ -8,7 +8,7 @@ import type { SessionKey } from "../../../shared/domain/timeline/row.ts";
 import { objectKey } from "../../../shared/domain/timeline/timeline.ts";
 import { meter } from "../../../shared/domain/usage/usage.ts";
 import type { Session } from "../../../shared/protocol/session.ts";
-import { fakeProvider, type memoryObjects } from "../../support/fakes.ts";
+import { fakeProvider, memoryRemoval, type memoryObjects } from "../../support/fakes.ts";
 import { socketDriver } from "../../support/socket-driver.ts";
 import { startSessions, type Sessions } from "./support.ts";
 
@@ -28,12 +28,7 @@ const stored = () => (sessions.deps.objects as ReturnType<typeof memoryObjects>)
 
 function removalDeps(table: Table = sessions.deps.table): RemovalDeps {
   const { clock, ids, log, objects, sockets, outbound } = sessions.deps;
-  const objectRemoval: RemovalDeps["objectRemoval"] = {
-    async removeBelow(prefix, except) {
-      for (const key of stored().keys())
-        if (key.startsWith(prefix) && !except.some((kept) => key.startsWith(kept))) stored().delete(key);
-    },
-  };
+  const objectRemoval = memoryRemoval(stored());
   return { table, clock, ids, log, objects, sockets, outbound, objectRemoval, provider: sandbox.provider };
 }
 

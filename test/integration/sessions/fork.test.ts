@@ -11,7 +11,7 @@ import { buildTranscript, Transcript } from "../../../shared/domain/turn/transcr
 import { sweep } from "../../../shared/domain/turn/sweep.ts";
 import type { ForkAnswer } from "../../../shared/protocol/fork.ts";
 import { dyingTable } from "../../support/dying-table.ts";
-import { fakeProvider, type memoryObjects } from "../../support/fakes.ts";
+import { fakeProvider, memoryRemoval, type memoryObjects } from "../../support/fakes.ts";
 import {
   answerMessage,
   callCompleted,
@@ -260,12 +260,7 @@ it("a job that was lost is found by the sweeper", async () => {
 });
 
 function removalDeps(): RemovalDeps {
-  const objectRemoval: RemovalDeps["objectRemoval"] = {
-    async removeBelow(prefix, except) {
-      for (const key of stored().keys())
-        if (key.startsWith(prefix) && !except.some((kept) => key.startsWith(kept))) stored().delete(key);
-    },
-  };
+  const objectRemoval = memoryRemoval(stored());
   return { ...sessions.deps, objectRemoval, provider: fakeProvider().provider };
 }
 

@@ -36,6 +36,7 @@ export async function livedSession(
   sessions: Sessions,
   turns: number,
   open: NewRow[] = [],
+  at = Date.UTC(2026, 0, 1),
 ): Promise<Session & { key: SessionKey; ends: number[]; log: NewRow[] }> {
   const session = await sessions.create();
   const key = sessions.keyOf(session);
@@ -49,7 +50,7 @@ export async function livedSession(
     ends.push(log.push(endOf(number)));
   }
   log.push(...open);
-  await seedLog(sessions.deps.table, key, log, 1, Date.UTC(2026, 0, 1));
+  await seedLog(sessions.deps.table, key, log, 1, at);
   const newest =
     turns > 0 ? { checkpoint: turns, checkpoint_seq: seqs.at(-1), checkpoint_commit: commitOf(turns) } : {};
   await sessions.entities.conversation

@@ -5,6 +5,7 @@ import { readConversation } from "../../../shared/domain/conversation/conversati
 import { rows } from "../../../shared/data/service.ts";
 import { deleteSession } from "../../../shared/domain/session/remove.ts";
 import { failSession } from "../../../shared/domain/turn/fail-session.ts";
+import { leaseMs } from "../../../shared/domain/turn/step.decisions.ts";
 import { interrupt } from "../../../shared/domain/turn/interrupt.ts";
 import { sweep } from "../../../shared/domain/turn/sweep.ts";
 import { ModelFailure, type ModelEvent } from "../../../shared/ports/model.ts";
@@ -163,6 +164,8 @@ test("interrupted over a dead worker", async () => {
 test("a wake-up that is given up", async () => {
   await start(crash);
   await claimAndDie();
+  // Until then it may be that the worker lives.
+  engine.clock.advance(leaseMs + 1);
   await failSession(engine.deps, { ...key, hops: 0 });
   expect(await ending()).toMatchObject({ data: { reason: "error" } });
 });

@@ -6,6 +6,8 @@ import { lookAtSession } from "../../../shared/agent/look.ts";
 import { recordPush } from "../../../shared/domain/checkpoint/report.ts";
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
 import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
+import { failSession } from "../../../shared/domain/turn/fail-session.ts";
+import { leaseMs } from "../../../shared/domain/turn/step.decisions.ts";
 import { sweep } from "../../../shared/domain/turn/sweep.ts";
 import { spentOfSession } from "../../../shared/domain/usage/usage.ts";
 import { ModelFailure, type ModelEvent } from "../../../shared/ports/model.ts";
@@ -210,6 +212,62 @@ test("a step that fails again and again ends its turn, and does not ask the mode
   }
   expect(model.requests.length).toBeLessThanOrEqual(5);
   expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "error", error: { code: "internal" } } });
+});
+
+test("a dead letter leaves a turn alone that another worker is at, and ends it where nobody is", async () => {
+  const dies = (): Iterable<ModelEvent> => {
+    throw new Error("killed");
+  };
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  engine = await startEngine(
+    scriptedModel([
+      async function* () {
+        await gate;
+        yield* says("There.");
+      },
+      dies,
+      () => says("Again."),
+    ]),
+  );
+  const key = await engine.session();
+  const wakeUp = { ...key, hops: 0 };
+  const lastEnd = async () =>
+    (await engine.log(key)).findLast((row) => row.kind === "event" && row.type === "turn.ended");
+  await ask(key, "One");
+  const working = engine.work();
+  while ((await readConversation(engine.deps.table, key))?.lease_until === 0) await new Promise(setImmediate);
+  await failSession(engine.deps, wakeUp);
+  open();
+  await working;
+  expect(await lastEnd()).toMatchObject({ data: { reason: "completed" } });
+
+  await ask(key, "Two");
+  await expect(engine.work()).rejects.toThrow("killed");
+  await failSession(engine.deps, wakeUp);
+  expect(await readConversation(engine.deps.table, key)).toMatchObject({ phase: "model" });
+  engine.clock.advance(leaseMs + 1);
+  await failSession(engine.deps, wakeUp);
+  expect(await lastEnd()).toMatchObject({ data: { reason: "error", error: { code: "internal" } } });
+  await failSession(engine.deps, wakeUp);
+  await ask(key, "Three");
+  await engine.work();
+  expect(await lastEnd()).toMatchObject({ data: { reason: "completed" } });
+});
+
+test("a dead letter while the worker that died still counts: the sweeper has the turn gone on with", async () => {
+  const dies = (): Iterable<ModelEvent> => {
+    throw new Error("killed");
+  };
+  engine = await startEngine(scriptedModel([dies, () => says("Done.")]));
+  const key = await engine.session();
+  await ask(key, "One");
+  await expect(engine.work()).rejects.toThrow("killed");
+  await failSession(engine.deps, { ...key, hops: 0 });
+  engine.clock.advance(60_000);
+  expect(await sweep(engine.deps)).toBe(1);
+  await engine.work();
+  expect(await readConversation(engine.deps.table, key)).toMatchObject({ phase: "none", head: expect.any(Number) });
 });
 
 test("a link that was replaced while the model spoke: the calls reach the new one", async () => {

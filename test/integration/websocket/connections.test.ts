@@ -91,7 +91,7 @@ describe("the rows of a connection", () => {
     await deliver(
       { table, sockets },
       key,
-      [connectionId],
+      [{ connectionId, batched: false }],
       [JSON.stringify({ type: "ack", request_id: null, error: { code: "busy", message: "x" } })],
     );
     expect([await rowOf(connectionId), await ofTenant(owner.tenant.id)]).toEqual([null, []]);

@@ -140,6 +140,26 @@ describe("a user's frames", () => {
     ]);
   });
 
+  test("who asks for batches has in one message what is sent at once", async () => {
+    const connectionId = await userConnection();
+    const { id: session_id } = session;
+    await say(connectionId, { type: "message.send", request_id: "1", session_id, content: "One" });
+    await say(connectionId, { type: "session.subscribe", request_id: "2", session_id, batched: true });
+    expect(posted(connectionId).slice(2)).toMatchObject([
+      { type: "events", events: [{ type: "message.completed" }, { type: "turn.started" }] },
+      { type: "replay.completed", data: { head: 2, more: false } },
+    ]);
+    await say(connectionId, { type: "message.send", request_id: "3", session_id, content: "Two" });
+    expect(posted(connectionId).slice(-2)).toMatchObject([
+      { type: "events", events: [{ type: "message.completed" }, { type: "queue.updated" }] },
+      { type: "ack" },
+    ]);
+    await say(connectionId, { type: "session.subscribe", request_id: "4", session_id, after: 2 });
+    await say(connectionId, { type: "message.send", request_id: "5", session_id, content: "Three" });
+    const unbatched = posted(connectionId).slice(-3);
+    expect(unbatched.map(({ type }) => type)).toEqual(["message.completed", "queue.updated", "ack"]);
+  });
+
   test("another tenant's session is not there", async () => {
     const stranger = await userConnection(await found());
     for (const frame of [

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { rows } from "../../../shared/data/service.ts";
 import { type Chain, raw, startChain } from "./chain.ts";
 
 let chain: Chain;
@@ -120,6 +121,81 @@ describe("what opens nothing", () => {
     const answer = await request("/", { host: make(), cookie });
     if (!make().includes("@")) expect(answer).toMatch(/^HTTP\/1\.1 403/);
     expect(chain.dials.filter((port) => port !== chain.appPort)).toEqual([]);
+  });
+});
+
+describe("what was given ends with who it was given to, ten seconds later at most", () => {
+  const tenant = () => chain.key.tenant_id;
+  const table = () => rows(chain.engine.deps.table).entities;
+  const join = (user_id: string) => {
+    const created_at = chain.engine.clock.now();
+    const user = { tenant_id: tenant(), user_id, email: `${user_id}@example.com`, role: "viewer" as const };
+    return table()
+      .user.create({ ...user, generation: 1, created_at })
+      .go();
+  };
+  const makeKey = (key_id: string) => {
+    const key = { tenant_id: tenant(), key_id, name: "k", secret_hash: key_id, scopes: ["session.read"] };
+    return table()
+      .apiKey.create({ ...key, created_by: "usr_key", created_at: chain.engine.clock.now() })
+      .go();
+  };
+  const visit = async (userId: string, keyId: string | null = null) => {
+    const by = { userId, generation: 1, keyId };
+    const cookie = `sandbox_preview=${await chain.issue("cookie", chain.key, chain.appPort, 3_600_000, by)}`;
+    const answer = await request("/", { host: chain.hostOf(chain.key), cookie });
+    return Number(answer.split(" ")[1]);
+  };
+  const ends: [string, () => Promise<unknown>, [string, string | null]][] = [
+    [
+      "a member who was removed",
+      () => table().user.delete({ tenant_id: tenant(), user_id: "usr_gone" }).go(),
+      ["usr_gone", null],
+    ],
+    [
+      "sign-ins that were ended",
+      () => table().user.patch({ tenant_id: tenant(), user_id: "usr_out" }).set({ generation: 2 }).go(),
+      ["usr_out", null],
+    ],
+    [
+      "a key that was revoked",
+      () => table().apiKey.patch({ tenant_id: tenant(), key_id: "key_1" }).set({ revoked_at: 1 }).go(),
+      ["usr_key", "key_1"],
+    ],
+  ];
+
+  beforeAll(async () => {
+    for (const user of ["usr_gone", "usr_out", "usr_key"]) await join(user);
+    for (const key of ["key_1", "key_2"]) await makeKey(key);
+  });
+
+  test.each(ends)("%s", async (_name, end, [userId, keyId]) => {
+    expect(await visit(userId, keyId)).toBe(200);
+    await end();
+    expect(await visit(userId, keyId)).toBe(200);
+    chain.engine.clock.advance(10_000);
+    await chain.beat(chain.key);
+    expect(await visit(userId, keyId)).toBe(403);
+    const ticket = await chain.issue("ticket", chain.key, chain.appPort, 60_000, { userId, generation: 1, keyId });
+    const body = `ticket=${ticket}`;
+    const type = "application/x-www-form-urlencoded";
+    const headers = { host: chain.hostOf(chain.key), "content-type": type, "content-length": String(body.length) };
+    expect(await request("/.sandbox/open", headers, "POST", body)).toMatch(/^HTTP\/1\.1 403/);
+  });
+
+  test("keys outlive the sign-ins of who made them; who left and came back has others", async () => {
+    await table().user.patch({ tenant_id: tenant(), user_id: "usr_key" }).set({ generation: 5 }).go();
+    expect(await visit("usr_key", "key_2")).toBe(200);
+    await table().user.delete({ tenant_id: tenant(), user_id: "usr_key" }).go();
+    chain.engine.clock.advance(10_000);
+    await chain.beat(chain.key);
+    await join("usr_key");
+    expect(await visit("usr_key", "key_2")).toBe(403);
+  });
+
+  test("one of the version before, which named nobody", async () => {
+    const cookie = `sandbox_preview=${await chain.issueNameless(chain.key)}`;
+    expect(await request("/", { host: chain.hostOf(chain.key), cookie })).toMatch(/^HTTP\/1\.1 403/);
   });
 });
 

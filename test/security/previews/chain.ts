@@ -10,6 +10,7 @@ import { startRestApi } from "../../../infra/local/gateway/rest-api.ts";
 import { hmacPreviewCapabilities } from "../../../shared/adapters/preview-capabilities.ts";
 import { relayRequest } from "../../../shared/adapters/preview-relay-http.ts";
 import { rows } from "../../../shared/data/service.ts";
+import type { PreviewHolder } from "../../../shared/ports/capabilities.ts";
 import type { SessionKey } from "../../../shared/domain/timeline/row.ts";
 import { says, startEngine } from "../../support/engine.ts";
 import { scriptedModel } from "../../support/fakes.ts";
@@ -48,6 +49,18 @@ const controlKey = "the-control-key";
 export async function startChain(app: (request: IncomingMessage, response: ServerResponse) => void) {
   const engine = await startEngine(scriptedModel([() => says("Done.")]));
   const key = await engine.session();
+  const holder = { userId: "usr_preview", generation: 1, keyId: null };
+  for (const tenant_id of [key.tenant_id, "ten_other"])
+    await rows(engine.deps.table)
+      .entities.user.create({
+        tenant_id,
+        user_id: holder.userId,
+        email: "p@example.com",
+        role: "viewer",
+        generation: 1,
+        created_at: 0,
+      })
+      .go();
   const dials: number[] = [];
   const doorAsked: string[] = [];
   const server = createServer(app);
@@ -103,17 +116,41 @@ export async function startChain(app: (request: IncomingMessage, response: Serve
     key,
     front,
     place,
+    /** The sandbox is alive. */
+    beat: ({ tenant_id, session_id }: SessionKey) =>
+      rows(engine.deps.table)
+        .entities.container.patch({ tenant_id, session_id, epoch: 1 })
+        .set({ last_heartbeat_at: engine.clock.now() })
+        .go(),
     appPort,
     gatewayPort,
     dials,
     doorAsked,
     hostOf: (session: SessionKey, port = appPort) => `${session.session_id}--${port}.localhost:${gatewayPort}`,
     /** A cookie (or a ticket) as the platform issues them. */
-    issue: (kind: "cookie" | "ticket", session: SessionKey, port = appPort, lifeMs = 60_000) =>
+    issue: (
+      kind: "cookie" | "ticket",
+      session: SessionKey,
+      port = appPort,
+      lifeMs = 60_000,
+      by: PreviewHolder = holder,
+    ) =>
       capabilities.issue(
         kind,
-        { tenantId: session.tenant_id, sessionId: session.session_id, port },
+        { tenantId: session.tenant_id, sessionId: session.session_id, port, holder: by },
         engine.clock.now() + lifeMs,
+      ),
+    /** Signed as the version before did, which said nothing of who holds it. */
+    issueNameless: (session: SessionKey) =>
+      capabilities.issue(
+        "cookie",
+        {
+          tenantId: session.tenant_id,
+          sessionId: session.session_id,
+          port: appPort,
+          holder: {} as PreviewHolder,
+        },
+        engine.clock.now() + 60_000,
       ),
     async stop() {
       await gateway.stop();

@@ -1,5 +1,6 @@
 import { rows } from "../../../shared/data/service.ts";
-import { ensureContainer, latestContainer, loseContainer } from "../../../shared/domain/container/container.ts";
+import { latestContainer, loseContainer } from "../../../shared/domain/container/container.ts";
+import { ensureContainer } from "../../../shared/domain/container/ensure.ts";
 import { objectKey } from "../../../shared/domain/timeline/timeline.ts";
 import { framePermissions } from "../../../shared/protocol/client-frame.ts";
 import { type SandboxFrameType, sandboxFrameTypes } from "../../../shared/protocol/sandbox-frame.ts";

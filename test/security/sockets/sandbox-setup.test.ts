@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rows } from "../../../shared/data/service.ts";
-import { ensureContainer, latestContainer } from "../../../shared/domain/container/container.ts";
+import { latestContainer } from "../../../shared/domain/container/container.ts";
+import { ensureContainer } from "../../../shared/domain/container/ensure.ts";
 import { fateOf } from "../../../shared/domain/tool-call/tool-call.decisions.ts";
 import { pendingCalls } from "../../../shared/domain/tool-call/tool-call.ts";
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";

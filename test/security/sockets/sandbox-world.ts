@@ -77,6 +77,7 @@ const contents: Record<SandboxFrameType, (of: Running) => Record<string, unknown
   "sandbox.upload_request": () => ({ purpose: "pack", length: 10, sha256: "b".repeat(64) }),
   "sandbox.files_changed": () => ({ by: "assistant", changes: [{ path: "a", kind: "created" }], more: 0 }),
   "sandbox.port_opened": () => ({ port: 3000 }),
+  "sandbox.port_closed": () => ({ port: 3000 }),
   "sandbox.renew_token": () => ({}),
   "sandbox.read_configuration": () => ({}),
   "sandbox.setup_started": () => ({}),

@@ -52,10 +52,11 @@ export function doctorRows(items: Item[], tenant_id: string, session_id: string)
   };
 }
 
-/** The platform's own account failed: every prompt would end the same way. */
+/** The platform's own account failed, or a budget is used up: every prompt would end the same way. */
 function holdsQueue({ log }: SessionRows): boolean {
   const end = log.findLast((row) => row.kind === "event" && row.type === "turn.ended");
-  return end?.kind === "event" && end.type === "turn.ended" && end.data.error?.code === "model_unavailable";
+  if (end?.kind !== "event" || end.type !== "turn.ended") return false;
+  return end.data.error?.code === "model_unavailable" || end.data.reason === "budget_reached";
 }
 
 /** What the doctor finds in a session, and that nothing is left to do there. */

@@ -3,6 +3,7 @@ import { toEvent, type MessageRow } from "../../../shared/domain/timeline/row.ts
 import type { SendMessageAnswer } from "../../../shared/protocol/conversation.ts";
 import type { Client } from "../world/client.ts";
 import type { World } from "../world/world.ts";
+import { checkBudget } from "./budget.ts";
 import { checkPromises } from "./promises.ts";
 
 type Complain = (text: string) => void;
@@ -113,6 +114,7 @@ export function checkSeen(world: World, sessions: SessionRows[], complain: Compl
     complain(`I5 nothing failed, and ${world.sweeps} sweeps had to find the work`);
   checkCounters(world, complain);
   checkStarts(world, complain);
+  checkBudget(world, sessions, complain);
   for (const text of [...world.model.complaints, ...world.table.trespasses, ...world.table.claims.complaints])
     complain(text);
   for (const text of world.kernel.unheard) complain(`a failure that nobody hears: ${text}`);

@@ -10,6 +10,8 @@ interface KeySchema {
 interface IndexSchema {
   index?: string;
   collection?: string;
+  /** Whether a row is in it; as far as the engine uses it, none that is written now. */
+  condition?: () => boolean;
   pk: KeySchema;
   sk: KeySchema;
 }
@@ -32,6 +34,8 @@ interface Key {
 export interface Index {
   name: string | null;
   collection: string | null;
+  /** Read, and left by every row that is written. */
+  isRetired: boolean;
   pk: Key;
   sk: Key;
 }
@@ -111,7 +115,8 @@ export class Model {
   /** Of a new row: an index that it has no attributes for does not have it. */
   indexKeys(row: Row): Row {
     const keys: Row = {};
-    for (const { pk, sk } of this.secondary) {
+    for (const { pk, sk, isRetired } of this.secondary) {
+      if (isRetired) continue;
       const found = [has(pk, row), has(sk, row)];
       if (found.includes("none") && !(found[0] === "all" && sk.parts.length === 0)) continue;
       if (found.includes("some")) throw new Error(`Incomplete composite attributes of ${this.entity} for ${pk.field}`);
@@ -125,7 +130,8 @@ export class Model {
   changedKeys(key: Row, change: Row): Row {
     const keys: Row = {};
     const known = { ...change, ...key };
-    for (const { pk, sk } of this.secondary) {
+    for (const { pk, sk, isRetired } of this.secondary) {
+      if (isRetired) continue;
       if (touches(pk, change)) {
         keys[pk.field] = wholeKey(pk, known);
         if (sk.parts.length === 0) keys[sk.field] = sk.prefix;
@@ -133,6 +139,13 @@ export class Model {
       if (touches(sk, change)) keys[sk.field] = wholeKey(sk, known);
     }
     return keys;
+  }
+
+  /** Those of indexes that a row leaves with `change`. */
+  leftKeys(change: Row): string[] {
+    return this.secondary
+      .filter(({ pk, sk, isRetired }) => isRetired && (touches(pk, change) || touches(sk, change)))
+      .flatMap(({ pk, sk }) => [pk.field, sk.field]);
   }
 
   /** Those that a row loses with these attributes. */
@@ -160,13 +173,14 @@ export class Model {
     return row;
   }
 
-  private indexOf({ index, collection, pk, sk }: IndexSchema, model: EntitySchema["model"]): Index {
+  private indexOf({ index, collection, condition, pk, sk }: IndexSchema, model: EntitySchema["model"]): Index {
     const own = `$${model.entity}_${model.version}`;
     const ends =
       collection === undefined ? { prefix: own, suffix: "" } : { prefix: `$${collection}`, suffix: `#${own.slice(1)}` };
     return {
       name: index ?? null,
       collection: collection ?? null,
+      isRetired: condition?.() === false,
       pk: { field: pk.field, prefix: `$${model.service}`, parts: this.partsOf(pk), suffix: "" },
       sk: { field: sk.field, parts: this.partsOf(sk), ...ends },
     };

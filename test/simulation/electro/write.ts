@@ -228,7 +228,8 @@ export class Update extends Change {
   protected request(): Row {
     const { model, key, changes, additions, removed } = this;
     const sets = this.setting([changes, model.changedKeys(key, { ...changes, ...additions }), key, this.identity]);
-    const removing = [...removed, ...model.lostKeys(removed)].map((name) => tokenOf(name).reference).join(", ");
+    const lost = [...removed, ...model.leftKeys({ ...changes, ...additions }), ...model.lostKeys(removed)];
+    const removing = lost.map((name) => tokenOf(name).reference).join(", ");
     const removes = removing === "" ? "" : ` REMOVE ${removing}`;
     return this.updating(`${sets}${removes}${this.adding()}`);
   }

@@ -35,6 +35,8 @@ export type WorldFault =
   | "forge"
   | "cut_link"
   | "double_wake"
+  /** One of a session's messages failed six times, somewhere and some time ago. */
+  | "dead_letter"
   | "model_refuses"
   | "model_breaks"
   | "model_stalls"
@@ -56,6 +58,7 @@ const weights: Record<WorldFault, number> = {
   forge: 3,
   cut_link: 2,
   double_wake: 4,
+  dead_letter: 0,
   model_refuses: 3,
   model_breaks: 3,
   model_stalls: 2,

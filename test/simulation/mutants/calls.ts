@@ -21,7 +21,7 @@ export const callMutants: Mutant[] = [
     file: "shared/domain/tool-call/receive-result.ts",
     find: "isPending && call.epoch === link.epoch && call.nonce === result.nonce;",
     replace: "isPending;",
-    why: "the check before the write is gone; the condition of the write is left",
+    why: "the check before the write is gone (of calls that an earlier release placed); the condition of the write is left",
     expect: "harmless: the write itself is conditional on nonce and epoch (result-of-anybody removes both)",
   },
   {
@@ -29,9 +29,8 @@ export const callMutants: Mutant[] = [
     file: calls,
     find: "      ...(proof ? [eq(nonce, proof.nonce), eq(epoch, proof.epoch)] : []),\n",
     replace: "",
-    why: "the condition of the write is gone; the check before it is left",
-    expect:
-      "harmless: nonce and epoch of a placed call never change, so the check before is enough (result-of-anybody removes both)",
+    why: "a result counts without the nonce and the epoch of its call",
+    expect: "caught",
   },
   {
     id: "pending-not-counted-down",
@@ -61,8 +60,8 @@ export const callMutants: Mutant[] = [
   {
     id: "last-result-does-not-wake",
     file: "shared/domain/turn/turn.ts",
-    find: "  if (outcome.result.last) await Promise.all([wake(deps, key), announce(deps, key, outcome.rows)]);\n  else await announce(deps, key, outcome.rows);",
-    replace: "  await announce(deps, key, outcome.rows);",
+    find: "...(outcome.result.last ? [wake(deps, key)] : [])",
+    replace: "",
     why: "only the watchdog or the sweeper finds the finished step",
     expect: "caught",
   },
@@ -132,7 +131,7 @@ export const callMutants: Mutant[] = [
   },
   {
     id: "epoch-opened-twice",
-    file: "shared/domain/container/container.ts",
+    file: "shared/domain/container/ensure.ts",
     find: "    if (conversation.epoch >= epoch) return null;\n",
     replace: "",
     why: "two workers open one epoch",
@@ -200,14 +199,14 @@ export const callMutants: Mutant[] = [
   },
   {
     id: "epoch-never-taken",
-    file: "shared/domain/container/container.ts",
+    file: "shared/domain/container/ensure.ts",
     find: "    if (conversation.epoch >= epoch) return null;\n",
     replace: "",
     also: [
       {
-        file: "shared/domain/container/container.ts",
-        find: "        entities.container.create({ ...row, user_id }).commit(),",
-        replace: "        entities.container.put({ ...row, user_id }).commit(),",
+        file: "shared/domain/container/ensure.ts",
+        find: "        entities.container.create(container).commit(),",
+        replace: "        entities.container.put(container).commit(),",
       },
     ],
     why: "two workers open one epoch",

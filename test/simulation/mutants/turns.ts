@@ -32,6 +32,14 @@ export const turnMutants: Mutant[] = [
     expect: "caught",
   },
   {
+    id: "dead-letter-over-a-worker",
+    file: "shared/domain/turn/fail-session.ts",
+    find: "!isAtWork(current, now)",
+    replace: "now > 0 || !isAtWork(current, now)",
+    why: "a message that failed elsewhere ends the turn that a worker is at",
+    expect: "caught",
+  },
+  {
     id: "claim-leaves-the-index",
     file: "shared/domain/turn/step.decisions.ts",
     find: "      due_at: lease_until + clockSkewMs,\n    },\n    result: null,\n  };\n}\n\n/** T2 where",

@@ -1,5 +1,5 @@
 import type { CrashMoment } from "../kernel/faults.ts";
-import { crashPoints } from "./crash-points.ts";
+import { crashPoints, rarePoints } from "./crash-points.ts";
 import type { Tally } from "./tally.ts";
 
 /** Of 20,000 schedules, at each crash point, before and after. */
@@ -33,7 +33,7 @@ export function coverageOf({ schedules, visits, injected }: Tally): Coverage {
     short: crashes.filter((one) => one.crashes < wanted),
     least: Math.min(...crashes.map((one) => one.crashes)),
     rarest: crashes.toSorted((one, other) => one.crashes - other.crashes).slice(0, 5),
-    unknown: Object.keys(visits).filter((point) => !(point in crashPoints)),
+    unknown: Object.keys(visits).filter((point) => !(point in crashPoints) && !rarePoints.includes(point)),
     wanted,
   };
 }

@@ -1,3 +1,4 @@
+import { budgetScenes } from "./directed-budgets.ts";
 import { operationScenes } from "./directed-operations.ts";
 import { interrupt, prompts, sceneOf, type Direct, type Directed } from "./scenes.ts";
 import type { Random } from "../kernel/random.ts";
@@ -5,6 +6,7 @@ import type { Random } from "../kernel/random.ts";
 /** Races that are rare at random, each made likely. */
 const directed: readonly Direct[] = [
   ...operationScenes,
+  ...budgetScenes,
   // Two workers on one step: the first one's machine stands still for longer than its lease.
   (random) => ({
     scenario: sceneOf(prompts([1, random.pick(["", "1", "0,1", "2"])], [random.between(1, 60_000), "", "steer"]), {
@@ -325,16 +327,27 @@ const directed: readonly Direct[] = [
       most: 3,
     },
   }),
-  // A container that was given up says hello: what it links to is read late.
+  // One of a session's messages is given up, while another one's worker is at it, or died at it.
   (random) => ({
-    scenario: sceneOf(prompts([1, "2,2"], [random.between(1, 40_000), "1"]), { warm: random.chance(0.8) }),
+    scenario: sceneOf(
+      prompts([1, random.pick(["", "1", "2", "1,1"])], [random.between(1, 9000), random.pick(["", "1"])]),
+    ),
+    bias: {
+      io: [{ point: "worker/model.begin", chance: 0.2, kind: "crash_after" }],
+      world: { dead_letter: 0.45, model_stalls: 0.3, double_wake: 0.1 },
+      most: 4,
+    },
+  }),
+  // A container that was given up says hello: what it links to is read only then.
+  (random) => ({
+    scenario: sceneOf(prompts([1, "2,2,2"], [random.between(1, 40_000), "1"]), { warm: random.chance(0.8) }),
     bias: {
       io: [
-        { point: "sandbox/table.get:container", chance: 0.8, kind: "late", fromMs: 31_000, toMs: 70_000 },
+        { point: "sandbox/table.get:container", chance: 0.9, kind: "stalled", fromMs: 45_000, toMs: 90_000 },
         { point: "sandbox/table.get:conversation", chance: 0.3, kind: "late", fromMs: 31_000, toMs: 70_000 },
       ],
-      world: { cut_link: 0.7, drop: 0.1 },
-      most: 4,
+      world: { cut_link: 0.9, drop: 0.1 },
+      most: 8,
     },
   }),
 ];

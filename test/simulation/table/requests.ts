@@ -22,7 +22,7 @@ export interface PutRequest extends Conditional {
 }
 
 export interface QueryRequest extends Conditional {
-  IndexName?: "gsi1" | "gsi2" | "gsi3" | "gsi4";
+  IndexName?: "gsi1" | "gsi2" | "gsi3" | "gsi4" | "gsi5";
   KeyConditionExpression: string;
   FilterExpression?: string;
   ScanIndexForward?: boolean;

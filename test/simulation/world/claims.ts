@@ -1,7 +1,6 @@
 import type { Process } from "../kernel/process.ts";
 import type { TransactAction, UpdateRequest } from "../table/requests.ts";
 
-const claimLabel = "table.update:conversation(claim)";
 const answerLabel = "table.transact:message(assistant)";
 
 /** A step that failed so often is given up. */
@@ -16,21 +15,23 @@ interface Claim {
   tries: number;
 }
 
+/** How a write changes the conversation: alone, or first of a transaction. */
+function updateOf(name: string, input: unknown): UpdateRequest | null {
+  const isAlone = name === "UpdateCommand";
+  const update = isAlone
+    ? (input as UpdateRequest)
+    : (input as { TransactItems?: TransactAction[] }).TransactItems?.[0]?.Update;
+  return update && String(update.Key["sk"]).startsWith("$conversation") ? update : null;
+}
+
 /** A claim counts a try; a lease that is kept, or given back, does not: 0. */
-function triesOf(input: unknown): number {
-  const { UpdateExpression, ExpressionAttributeValues = {} } = input as UpdateRequest;
+function triesOf({ UpdateExpression, ExpressionAttributeValues = {} }: UpdateRequest): number {
   const tries = /#attempts = (:\w+)/.exec(UpdateExpression)?.[1];
   return tries === undefined ? 0 : Number(ExpressionAttributeValues[tries]);
 }
 
 /** What the write says of the lease; null where it says nothing. */
-function leaseOf(name: string, input: unknown): number | null {
-  const isAlone = name === "UpdateCommand";
-  const update = isAlone
-    ? (input as UpdateRequest)
-    : (input as { TransactItems?: TransactAction[] }).TransactItems?.[0]?.Update;
-  if (!update || !String(update.Key["sk"]).startsWith("$conversation")) return null;
-  const { UpdateExpression, ExpressionAttributeValues = {} } = update;
+function leaseOf({ UpdateExpression, ExpressionAttributeValues = {} }: UpdateRequest): number | null {
   const lease = /#lease_until = (:\w+)/.exec(UpdateExpression)?.[1];
   return lease === undefined ? null : Number(ExpressionAttributeValues[lease]);
 }
@@ -54,11 +55,14 @@ export class Claims {
     const { session } = process;
     if (session === null) return;
     const heldUntil = this.leases.get(session) ?? 0;
-    const lease = leaseOf(name, input);
+    const update = updateOf(name, input);
+    const lease = update && leaseOf(update);
     if (lease !== null) this.leases.set(session, lease);
+    if (process.kind === "events" && label.includes("turn.ended") && heldUntil > now + skewMs)
+      this.complaints.push(`a dead letter ended a turn that a worker is at until ${heldUntil}`);
     if (process.kind !== "worker") return;
-    if (label === claimLabel) {
-      const tries = triesOf(input);
+    if (update) {
+      const tries = triesOf(update);
       if (tries > 0 && heldUntil > now + skewMs)
         this.complaints.push(`worker ${process.id} claimed a step that is held`);
       this.claim(session, process, tries, now);

@@ -10,10 +10,12 @@ export class SimulatedQueue {
   private readonly underWay = new Set<{ session: string; at: number }>();
   private readonly kernel: Kernel;
   private readonly receive: (wakeUp: WakeUp, done: (error: unknown) => void) => void;
+  private readonly bury: (wakeUp: WakeUp) => void;
 
-  constructor(kernel: Kernel, receive: SimulatedQueue["receive"]) {
+  constructor(kernel: Kernel, receive: SimulatedQueue["receive"], bury: SimulatedQueue["bury"]) {
     this.kernel = kernel;
     this.receive = receive;
+    this.bury = bury;
   }
 
   send(wakeUp: WakeUp, delaySeconds: number): Promise<void> {
@@ -25,6 +27,10 @@ export class SimulatedQueue {
   enqueue(wakeUp: WakeUp, delayMs: number): void {
     const { kernel } = this;
     this.deliver(wakeUp, delayMs + 1 + kernel.random.next() * 20, 1);
+    if (kernel.faults.forWorld("dead_letter", kernel.now, kernel.random))
+      kernel.after(delayMs + kernel.random.next() * (kernel.random.chance(0.5) ? 1_000 : 40_000), () =>
+        this.bury(wakeUp),
+      );
     if (!kernel.faults.forWorld("double_wake", kernel.now, kernel.random)) return;
     kernel.note("*** the wake-up comes twice");
     this.deliver(wakeUp, delayMs + 1 + kernel.random.next() * (kernel.random.chance(0.5) ? 40 : 20_000), 1);

@@ -30,6 +30,12 @@ export interface Script {
   decidesAfterMs?: number;
 }
 
+/** A month's limit of the tenant, or of its only user. */
+export interface Budget {
+  scope: "tenant" | "user";
+  tokens: number;
+}
+
 export interface Scenario {
   /** One for each session. */
   scripts: Script[];
@@ -37,6 +43,12 @@ export interface Scenario {
   warm: boolean;
   /** Heartbeats come as frames, not straight into the row. */
   realBeats: boolean;
+  budget?: Budget;
+}
+
+/** A call takes some 10,000 tokens: it is used up before the first one, or after some. */
+export function budgetOf(random: Random): Budget {
+  return { scope: random.pick(["tenant", "user"] as const), tokens: random.int(1, 60_000) };
 }
 
 function planOf(random: Random): string {
@@ -112,5 +124,6 @@ export function randomScenario(random: Random): Scenario {
     scripts: Array.from({ length: sessions }, () => scriptOf(random)),
     warm: random.chance(0.6),
     realBeats: random.chance(0.1),
+    ...(random.chance(0.1) ? { budget: budgetOf(random) } : {}),
   };
 }

@@ -4,8 +4,10 @@ import { lookAtSession } from "../../../shared/agent/look.ts";
 import type { Connection } from "../../../shared/domain/connection/connection.ts";
 import { wantContainer } from "../../../shared/domain/container/want.ts";
 import { noticeTaskState } from "../../../shared/domain/container/task-state.ts";
+import { failSession } from "../../../shared/domain/turn/fail-session.ts";
 import { sweep } from "../../../shared/domain/turn/sweep.ts";
 import type { ClientFrame } from "../../../shared/protocol/client-frame.ts";
+import type { WakeUp } from "../../../shared/protocol/wake-up.ts";
 import type { SandboxFrame } from "../../../shared/protocol/sandbox-frame.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { FaultPlan } from "../kernel/faults.ts";
@@ -19,7 +21,7 @@ import { SimulatedProvider } from "./provider.ts";
 import { SimulatedQueue } from "./queue.ts";
 import { checkpointsOf, conversationsOf, openApprovals, waitingTurns } from "./rows.ts";
 import { Sandbox, type SandboxIdentity, type SandboxWorld } from "./sandbox.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Budget, Scenario } from "./scenario.ts";
 import { serve } from "./serve.ts";
 import { SimulatedTable } from "./simulated-table.ts";
 import type { StageDeps } from "./stage.ts";
@@ -69,14 +71,17 @@ export class World {
     this.objects = new SimulatedObjects(this.kernel);
     this.wire = new Wire(this.kernel);
     this.model = new SimulatedModel(this.kernel, random.fork(), cast.firstId);
-    this.queue = new SimulatedQueue(this.kernel, ({ session_id, tenant_id, hops }, done) =>
-      this.kernel.spawn(
-        "worker",
-        session_id,
-        "looks at the session",
-        () => lookAtSession(this.deps, { tenant_id, session_id, hops }),
-        done,
-      ),
+    this.queue = new SimulatedQueue(
+      this.kernel,
+      ({ session_id, tenant_id, hops }, done) =>
+        this.kernel.spawn(
+          "worker",
+          session_id,
+          "looks at the session",
+          () => lookAtSession(this.deps, { tenant_id, session_id, hops }),
+          done,
+        ),
+      (wakeUp) => this.bury(wakeUp),
     );
     this.provider = new SimulatedProvider(
       this.kernel,
@@ -102,6 +107,7 @@ export class World {
       this.clients.push(new Client(world, session, script));
       if (script.watches) this.subscribe(session);
     }
+    if (scenario.budget) this.limit(scenario.budget);
     kernel.after(kernel.random.between(0, sweepEveryMs), () => this.sweep());
   }
 
@@ -133,6 +139,14 @@ export class World {
       ended: (taskId) => this.provider.announceEnd(taskId),
       unlinked: (identity) => this.noticeUnlinked(identity),
     };
+  }
+
+  private limit({ scope: of, tokens }: Budget): void {
+    const { tenant_id, user_id } = this.cast;
+    const scope = of === "tenant" ? of : `user#${user_id}`;
+    const keys = { pk: `$platform#tenant_id_${tenant_id}`, sk: `$budget_1#scope_${scope}` };
+    const row = { tenant_id, scope, limit_tokens: tokens, __edb_e__: "budget", __edb_v__: "1" };
+    this.table.rows.store({ ...keys, ...row });
   }
 
   /** The rows that a subscription leaves. */
@@ -207,6 +221,12 @@ export class World {
       if (error && triesLeft > 0) this.kernel.after(eventRetryMs, () => this.noticeEnd(taskArn, triesLeft - 1));
     };
     this.kernel.spawn("events", session, "task STOPPED", () => noticeTaskState(this.deps, change), again);
+  }
+
+  /** The function that may wake nobody. */
+  private bury(wakeUp: WakeUp): void {
+    const queue = { send: () => Promise.resolve() };
+    this.kernel.spawn("events", wakeUp.session_id, "dead letter", () => failSession({ ...this.deps, queue }, wakeUp));
   }
 
   /** `$disconnect`: it comes, or not. */

@@ -20,24 +20,24 @@ export const assumed = {
   modelSeconds: 60,
   turnGigabytes: 0.25,
   frameGigabytes: 1,
-  /** The worker's own part of a step, beside the model's, with the processor's share that 256 MB buy (ADR 0033). */
-  stepSeconds: 0.5,
+  /** The worker's own part of a step, beside the model's, with the processor's share that 256 MB buy (ADR 0046). */
+  stepSeconds: 0.3,
   frameSeconds: 0.05,
   /** A sentence before each call, and a final answer, at 70 tokens of the model a second. */
   sentenceSeconds: 0.7,
   answerSeconds: 2.9,
-  /** The worker looks for an interrupt twice a second, one read unit each, and as often for newcomers, half of one each. */
-  lookReadsPerSecond: 3,
+  /** The worker looks for an interrupt and newcomers twice a second, one read unit each. */
+  lookReadsPerSecond: 2,
   /** The person's, and the sandbox's. */
   connections: 2,
   /** Pack, manifest and one changed file. */
   checkpointPuts: 3,
 };
 
-/** Frames of deltas for a step's text that streams for so long without a pause. */
+/** Frames of deltas for a step's text that streams for so long without a pause: the last one brings what is left. */
 function deltasOf(step: number, seconds: number): number {
-  let frames = 0;
-  for (let at = 0; at <= seconds * 1000; at += relayInterval(step, at)) frames += 1;
+  let frames = 1;
+  for (let at = 0; at < seconds * 1000; at += relayInterval(step, at)) frames += 1;
   return frames;
 }
 

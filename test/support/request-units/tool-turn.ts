@@ -25,10 +25,11 @@ export interface ToolTurn {
   lastStep: Counted;
   checkpoint: Counted;
   heartbeat: Counted;
-  /** All of it, with the heartbeats of a minute. */
+  /** All of it, with a heartbeat each ten seconds. */
   turn: Counted;
 }
 
+const heartbeatMs = 10_000;
 const prompt = "Add a page that lists the open orders of a customer, newest first. ".repeat(3);
 const answer = "The page is there, with a test. It reads the orders in one query. ".repeat(12);
 const output = "src/orders.ts\nsrc/orders.test.ts\n".repeat(40);
@@ -88,10 +89,13 @@ function player(world: World, tenant_id: string, session: Session) {
     counter.step();
     return world.work();
   };
+  const heartbeat = () => report({ type: "sandbox.heartbeat" });
+  let beatAt = world.platform.clock.now();
   return {
     counter,
     work,
     async send() {
+      beatAt = world.platform.clock.now();
       counter.frame();
       const { id: session_id } = session;
       await world.say("browser", { type: "message.send", session_id, content: prompt, delivery: "queue" });
@@ -112,7 +116,11 @@ function player(world: World, tenant_id: string, session: Session) {
         push: { status: "none", branch: null, error: null },
         error: null,
       }),
-    heartbeat: () => report({ type: "sandbox.heartbeat" }),
+    heartbeat,
+    /** Those that came due since the last one. */
+    async heartbeats() {
+      for (; world.platform.clock.now() - beatAt >= heartbeatMs; beatAt += heartbeatMs) await heartbeat();
+    },
   };
 }
 
@@ -129,7 +137,7 @@ export async function countToolTurn(tools: number, plan: PlanName): Promise<Tool
     const session = (await world.http(owner, "POST", "/sessions", {})) as unknown as Session;
     const { ticket } = await world.http(owner, "POST", "/ws-tickets");
     await world.connectByTicket("browser", String(ticket));
-    await world.say("browser", { type: "session.subscribe", session_id: session.id, after: 0 });
+    await world.say("browser", { type: "session.subscribe", session_id: session.id, after: 0, batched: true });
     const play = player(world, owner.tenant.id, session);
     await play.send();
     await play.work();
@@ -148,9 +156,10 @@ export async function countToolTurn(tools: number, plan: PlanName): Promise<Tool
       await play.toolStep();
       const toolStep = await counter.of(play.toolStep);
       for (let more = 2; more < tools; more += 1) {
-        if (more % 2 === 0) await play.heartbeat();
+        await play.heartbeats();
         await play.toolStep();
       }
+      await play.heartbeats();
       const lastStep = await counter.of(play.work);
       parts = { prompt: sent, toolStep, lastStep, checkpoint: await counter.of(play.checkpoint) };
     });

@@ -16,11 +16,13 @@ interface Keys {
   gsi1sk?: string;
   gsi2pk?: string;
   gsi2sk?: string;
+  gsi5pk?: string;
+  gsi5sk?: string;
 }
 
 function keysOf(params: unknown): Keys {
   const { Item } = params as { Item: Record<string, unknown> };
-  const names = ["pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"];
+  const names = ["pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk", "gsi5pk", "gsi5sk"];
   return Object.fromEntries(
     names.filter((name) => Item[name] !== undefined).map((name) => [name, Item[name]]),
   ) as unknown as Keys;
@@ -99,8 +101,8 @@ test.each<[string, unknown, Keys]>([
     {
       pk: "$platform#tenant_id_ten_T#session_id_5f0c",
       sk: "$conversation_1",
-      gsi1pk: "$platform#due_shard_3",
-      gsi1sk: "$conversation_1#due_at_01763715600000",
+      gsi5pk: "$platform#due_shard_3",
+      gsi5sk: "$conversation_1#due_at_01763715600000",
     },
   ],
   [
@@ -170,8 +172,8 @@ test.each<[string, unknown, Keys]>([
     {
       pk: "$platform#tenant_id_ten_T#session_id_5f0c",
       sk: "$container_1#epoch_00000007",
-      gsi1pk: "$platform#task_id_arn:T",
-      gsi1sk: "$container_1",
+      gsi5pk: "$platform#task_id_arn:T",
+      gsi5sk: "$container_1",
     },
   ],
   [

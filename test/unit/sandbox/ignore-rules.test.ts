@@ -189,3 +189,30 @@ test("node_modules is left out even without a rule", () => {
   expect(weIgnore({}, "node_modules/x")).toBe(true);
   expect(weIgnore({}, "src/node_modules/x")).toBe(true);
 });
+
+test.each([
+  ["short ones", "*a", `${"a".repeat(250)}b`],
+  ["long ones", `*${"a".repeat(126)}b`, "a".repeat(250)],
+  ["sets", "*[a-z]b", "a".repeat(250)],
+  ["many stars", `${"*a".repeat(62)}b`, "a".repeat(250)],
+  ["names", "name", "other"],
+  ["paths", "**/a/**/a/**/b", "a"],
+])("a megabyte of hostile rules is some milliseconds of work for a file, and is told: %s", (_kind, rule, name) => {
+  const text = `first.txt\n${`${rule}\n`.repeat(Math.floor((1024 * 1024) / (rule.length + 1)))}last.txt\n`;
+  let scope = IgnoreScope.root(text);
+  expect(scope.isCut).toBe(true);
+  for (let depth = 0; depth < 50; depth += 1) scope = scope.within("a", text);
+  const began = process.cpuUsage();
+  for (let file = 0; file < 20; file += 1) scope.ignores(`${name}${file}`, false);
+  const { user } = process.cpuUsage(began);
+  // Without a bound it is seconds for each file.
+  expect(user / 1000 / 20).toBeLessThan(300);
+  expect([scope.ignores("first.txt", false), scope.ignores("last.txt", false)]).toEqual([true, false]);
+});
+
+test("rules of the usual kind all count", () => {
+  const usual = ["[Bb]in/", "[Oo]bj/", "*.log", "!keep.log", "/dist", "**/cache/**", "*.py[cod]", "build-?"];
+  const scope = IgnoreScope.root(Array.from({ length: 40 }, () => usual.join("\n")).join("\n"));
+  expect(scope.isCut).toBe(false);
+  expect([scope.ignores("bin", true), scope.ignores("keep.log", false)]).toEqual([true, false]);
+});

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isSafeName, parseTree, treeBody } from "../../../containers/sandbox/src/supervisor/git/folder-tree.ts";
 import { packEntry, packOf, partOf } from "../../../containers/sandbox/src/supervisor/git/pack.ts";
+import { bytesOf } from "../../../containers/sandbox/src/supervisor/git/stretch.ts";
 import { objectId } from "../../../containers/sandbox/src/supervisor/git/object-store.ts";
 import { OpenFolder } from "../../../containers/sandbox/src/supervisor/workspace/open-folder.ts";
 import { keepSnapshot, openWorkspace } from "./support/open-workspace.ts";
@@ -53,7 +54,7 @@ test("names that git could take for its own folder are refused", () => {
     expect([name, isSafeName(name)]).toEqual([name, true]);
 });
 
-test("trees and packs are what git reads", () => {
+test("trees and packs are what git reads", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pack-"));
   execFileSync("git", ["init", "-q", "--bare", folder]);
   const bodies = [0, 1, 15, 16, 2047, 2048, 300_000].map((length) => Buffer.alloc(length, "x"));
@@ -69,10 +70,12 @@ test("trees and packs are what git reads", () => {
     oids: [...oids, objectId("tree", tree)],
     bytes: Buffer.concat([...bodies.flatMap((body) => packEntry("blob", body)), ...packEntry("tree", tree)]),
   };
-  const pack = packOf([all]);
+  const pack = await bytesOf(await packOf([all], join(folder, "unused")));
   execFileSync("git", ["index-pack", "--strict", "--stdin"], { cwd: folder, input: pack });
-  expect(partOf(pack, all.oids).bytes.equals(all.bytes)).toBe(true);
-  expect(() => partOf(pack, oids)).toThrow("does not hold");
+  const file = { path: join(folder, "again.pack"), from: 0, length: pack.length };
+  writeFileSync(file.path, pack);
+  expect((await bytesOf((await partOf(file, all.oids)).bytes)).equals(all.bytes)).toBe(true);
+  await expect(partOf(file, oids)).rejects.toThrow("does not hold");
   expect(
     parseTree(tree)
       .map(({ oid }) => oid)

@@ -10,7 +10,7 @@ import { CheckpointMaker } from "../../../containers/sandbox/src/supervisor/git/
 import { emptyFolder } from "../../../containers/sandbox/src/supervisor/git/folder-tree.ts";
 import { History } from "../../../containers/sandbox/src/supervisor/git/history.ts";
 import { ObjectStore } from "../../../containers/sandbox/src/supervisor/git/object-store.ts";
-import { partOf } from "../../../containers/sandbox/src/supervisor/git/pack.ts";
+import { type Stretch, bytesOf } from "../../../containers/sandbox/src/supervisor/git/stretch.ts";
 import { StatCache } from "../../../containers/sandbox/src/supervisor/git/stat-cache.ts";
 import { prepareWorkspace } from "../../../containers/sandbox/src/supervisor/workspace/prepare.ts";
 import { Workspace } from "../../../containers/sandbox/src/supervisor/workspace/workspace.ts";
@@ -45,7 +45,11 @@ class Session {
     const last = this.rows.at(-1);
     const packs = (last?.pack_keys ?? []).map((key) => this.objects.get(key) ?? Buffer.alloc(0));
     const parts = [];
-    for (const pack of packs) parts.push(partOf(pack, await store.addPack(pack)));
+    for (const pack of packs) {
+      const file = join(private_, "incoming.pack");
+      writeFileSync(file, pack);
+      parts.push(await store.addPack(file));
+    }
     if (last) await history.restore(last.commit, parts);
     const silent = { onFilesChanged: () => undefined, share: async () => undefined };
     const options = { path: this.path, markFolder: join(private_, "marks"), store, stats: new StatCache() };
@@ -53,7 +57,8 @@ class Session {
     workspace.watch();
     workspace.distrust("a new container");
     const uploads = {
-      put: async (purpose: string, body: Buffer) => {
+      put: async (purpose: string, stretch: Stretch) => {
+        const body = await bytesOf(stretch);
         const key = `tenants/t/sessions/s/${purpose}s/${createHash("sha256").update(body).digest("hex")}`;
         this.objects.set(key, Buffer.from(body));
         return key;
@@ -124,6 +129,17 @@ test("200 checkpoints: few packs each, bytes by the logarithm, and any of them i
   const whole = session.objects.get(first?.manifest_key ?? "")?.length ?? 0;
   expect(manifests).toBeLessThan(40 * whole);
   for (const at of [0, 7, 8, 63, 64, 130, 199]) await expectWhole(session.rows[at]);
+
+  // A day later the packs that the newest one does not need are gone (`tidySession`): it holds the others' objects.
+  const pack_keys = session.rows.at(-1)?.pack_keys ?? [];
+  for (const key of session.objects.keys())
+    if (key.includes("/packs/") && !pack_keys.includes(key)) session.objects.delete(key);
+  const left = session.bytesOf("pack");
+  process.stdout.write(
+    `packs a day later: ${left} bytes, ${Math.round((100 * left) / packs)} % in ${pack_keys.length} objects\n`,
+  );
+  expect(left).toBeLessThan(1.1 * ((fresh * 8) / 7));
+  for (const row of [session.rows[0], session.rows[130]]) await expectWhole(row && { ...row, pack_keys });
 }, 60_000);
 
 /** The packs of a row are enough for git, and its manifest is what git lists. */

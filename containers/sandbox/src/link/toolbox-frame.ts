@@ -4,7 +4,9 @@ import { FileCall } from "./file-line.ts";
 /** Name of the Unix socket in SOCKET_DIR that the toolbox listens on. */
 export const toolboxSocketName = "toolbox.sock";
 
-/** A line from the supervisor may carry a whole file to write. */
+/** The first line of a connection may carry a file to write, of which each byte may take six in JSON. */
+export const maxHelloBytes = 8 * 1024 * 1024;
+/** A line from the supervisor on the control connection. */
 export const maxCommandLineBytes = 32 * 1024 * 1024;
 /** The toolbox is untrusted: a longer line ends the connection. */
 export const maxReportLineBytes = 1024 * 1024;

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type WebSocket from "ws";
 import type { Environment } from "../../../../shared/config/env.ts";
+import type { Welcome } from "../../../../shared/protocol/sandbox-frame.ts";
 import { log } from "../log.ts";
 import { version } from "../version.ts";
-import { type Command, PlatformLink } from "./platform/platform-link.ts";
+import { type Command, type FreeLink, PlatformLink } from "./platform/platform-link.ts";
 import { TokenHolder, redeemBootSecret } from "./platform/sandbox-token.ts";
 
 /** In place of a tenant, at the launch of a sandbox that is nobody's yet. */
@@ -14,6 +14,8 @@ type Launched = Environment<"supervisor">;
 type Adoption = Extract<Command, { type: "adopt" }>;
 
 interface AdoptionOptions {
+  /** Its own address, and whether all is there that a session without a repository needs. */
+  prepared: Promise<{ private_ip: string | null; isPrepared: boolean }>;
   random: () => number;
   exit: (code: number) => void;
 }
@@ -21,7 +23,9 @@ interface AdoptionOptions {
 /** Whom it serves, and the link where that goes on as it is; without one it links with a token of its own. */
 export interface Adopted {
   environment: Launched;
-  link?: WebSocket | null;
+  link?: FreeLink | null;
+  /** The answer to its hello, where the platform needs none. */
+  welcome?: Welcome | undefined;
 }
 
 const renewTimeoutMs = 20_000;
@@ -34,16 +38,19 @@ export function isNobodys({ TENANT_ID }: Launched): boolean {
  * Waits, on a link of its own that can do nothing else, for the one session that this sandbox will serve: the environment
  * of a supervisor that was launched for it. Rejects where the platform does not want this sandbox.
  */
-export async function awaitAdoption(environment: Launched, { random, exit }: AdoptionOptions): Promise<Adopted> {
+export async function awaitAdoption(
+  environment: Launched,
+  { prepared, random, exit }: AdoptionOptions,
+): Promise<Adopted> {
   const { PLATFORM_URL, WEBSOCKET_URL, TENANT_ID, SESSION_ID, EPOCH, BOOT_SECRET } = environment;
   const secret = { tenant_id: TENANT_ID, session_id: SESSION_ID, epoch: EPOCH, boot_secret: BOOT_SECRET };
   const holder = new TokenHolder(() => redeemBootSecret(PLATFORM_URL, secret, random));
-  await holder.current();
-  const { adopted, open } = await new Promise<{ adopted: Adoption; open: WebSocket | null }>((resolve) => {
+  const [{ private_ip, isPrepared }] = await Promise.all([prepared, holder.current()]);
+  const { adopted, open } = await new Promise<{ adopted: Adoption; open: FreeLink | null }>((resolve) => {
     const link = new PlatformLink({
       url: WEBSOCKET_URL,
       token: () => holder.current(),
-      hello: { version, private_ip: null, adopts_in_place: true },
+      hello: { version, private_ip, adopts_in_place: true, ...(isPrepared ? { is_prepared: true } : {}) },
       heartbeat: { is_nobodys: true },
       random,
       onWelcome: () => log("waiting for a session"),
@@ -65,5 +72,5 @@ export async function awaitAdoption(environment: Launched, { random, exit }: Ado
   log("adopted", { session_id: adopted.session_id, epoch: adopted.epoch });
   const { tenant_id, session_id, epoch, boot_secret } = adopted;
   const own = { TENANT_ID: tenant_id, SESSION_ID: session_id, EPOCH: epoch, BOOT_SECRET: boot_secret };
-  return { environment: { ...environment, ...own }, link: open };
+  return { environment: { ...environment, ...own }, link: open, welcome: adopted.welcome };
 }

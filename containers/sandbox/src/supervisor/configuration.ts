@@ -74,8 +74,13 @@ export class Configuration {
 
   async #read(): Promise<void> {
     const answer = await this.#options.link.request({ type: "sandbox.read_configuration" }, requestTimeoutMs);
+    this.take(SandboxConfiguration.parse(answer));
+  }
+
+  /** It holds from now on. */
+  take(configuration: SandboxConfiguration): void {
     const before = this.#known;
-    this.#known = SandboxConfiguration.parse(answer);
+    this.#known = configuration;
     this.#readAt = this.#options.now();
     this.#keepSecret();
     const { network } = this.#known;

@@ -15,30 +15,33 @@ function start(): void {
   const environment = readEnvironment("supervisor", process.env);
   delete process.env["BOOT_SECRET"];
   const exit = (code: number) => process.exit(code);
-  const address = privateAddress(process.env["ECS_CONTAINER_METADATA_URI_V4"]);
-  if (!isNobodys(environment)) return serve({ environment }, address);
-  for (const signal of signals) process.once(signal, () => exit(0));
-  awaitAdoption(environment, { random: Math.random, exit }).then((adopted) => {
-    for (const signal of signals) process.removeAllListeners(signal);
-    serve(adopted, address);
-  }, failed);
-}
-
-function serve({ environment, link = null }: Adopted, address: Promise<string | null>): void {
   const supervisor = new Supervisor({
     environment,
-    link,
-    address,
+    address: privateAddress(process.env["ECS_CONTAINER_METADATA_URI_V4"]),
     network: {
       addressesOf: systemAddresses,
       mayReach: (address) => isPublicAddress(address) && !isOwnAddress(address, networkInterfaces()),
     },
     random: Math.random,
     now: Date.now,
-    exit: (code) => process.exit(code),
+    exit,
   });
+  if (!isNobodys(environment)) return serve(supervisor, { environment });
+  for (const signal of signals) process.once(signal, () => exit(0));
+  awaitAdoption(environment, { prepared: prepare(supervisor), random: Math.random, exit }).then((adopted) => {
+    for (const signal of signals) process.removeAllListeners(signal);
+    serve(supervisor, adopted);
+  }, failed);
+}
+
+async function prepare(supervisor: Supervisor) {
+  const isPrepared = await supervisor.prepareEmpty();
+  return { private_ip: await supervisor.stand(), isPrepared };
+}
+
+function serve(supervisor: Supervisor, adopted: Adopted): void {
   for (const signal of signals) process.once(signal, () => void supervisor.stop(signal));
-  supervisor.start().catch(failed);
+  supervisor.start(adopted).catch(failed);
 }
 
 const signals = ["SIGTERM", "SIGINT"] as const;

@@ -1,5 +1,7 @@
 import { chmodSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { SandboxConfiguration } from "../../../../shared/protocol/sandbox-config.ts";
+import type { Welcome } from "../../../../shared/protocol/sandbox-frame.ts";
 import type { ToolboxReport } from "../link/toolbox-frame.ts";
 import { log, messageOf } from "../log.ts";
 import type { DialOptions } from "../proxy/dial.ts";
@@ -20,6 +22,7 @@ interface ProvisionOptions {
 }
 
 const readTries = 3;
+const crossedMs = 500;
 
 /** What a session's `sbx_config` makes of its container: the way out of it, its variables, its setup. */
 export class Provision {
@@ -57,8 +60,9 @@ export class Provision {
   }
 
   /** At each link: a change may have been missed. */
-  welcomed(isConfigurable: boolean, isFirst: boolean): void {
-    if (!isConfigurable) return;
+  welcomed({ configurable, configuration }: Welcome, isFirst: boolean): void {
+    if (isFirst && configuration) return this.#begin(configuration);
+    if (!configurable) return;
     if (isFirst) this.#reading = this.#readFirst();
     else this.configuration.refresh();
   }
@@ -94,6 +98,12 @@ export class Provision {
 
   close(): void {
     this.#proxy?.close();
+  }
+
+  /** A change that crossed it on its way is asked for, once the first calls have gone. */
+  #begin(configuration: SandboxConfiguration): void {
+    this.configuration.take(configuration);
+    setTimeout(() => this.configuration.refresh(), crossedMs);
   }
 
   async #readFirst(): Promise<boolean> {

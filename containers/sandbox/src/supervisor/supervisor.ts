@@ -1,21 +1,23 @@
 import { join } from "node:path";
-import type WebSocket from "ws";
 import type { Environment } from "../../../../shared/config/env.ts";
 import { mergeTarget } from "../../../../shared/protocol/merge.ts";
 import { previewPorts } from "../../../../shared/protocol/preview.ts";
+import { emptySource, type Welcome } from "../../../../shared/protocol/sandbox-frame.ts";
+import { deferred } from "../deferred.ts";
 import { log, messageOf } from "../log.ts";
 import { version } from "../version.ts";
 import { Checkpoints, type RestoreCheckpoint, type TakeCheckpoint } from "./git/checkpoints.ts";
 import { Pusher } from "./git/pusher.ts";
+import type { Adopted } from "./adoption.ts";
 import { Door } from "./door/door.ts";
 import { LiveFiles } from "./files/live-files.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import type { DialOptions } from "../proxy/dial.ts";
 import { takeLastCheckpoint } from "./last-checkpoint.ts";
-import { type Command, PlatformLink, type Welcome } from "./platform/platform-link.ts";
+import { type Command, PlatformLink } from "./platform/platform-link.ts";
 import { TokenHolder, redeemBootSecret } from "./platform/sandbox-token.ts";
 import { Uploads } from "./platform/uploads.ts";
-import { PortAnnouncements } from "./port-announcements.ts";
+import { OpenPorts } from "./open-ports.ts";
 import { PreviewServer } from "./preview-server.ts";
 import { Terminals } from "./terminal/terminals.ts";
 import { Provision } from "./provision.ts";
@@ -25,9 +27,8 @@ import { type PreparedWorkspace, prepareWorkspace } from "./workspace/prepare.ts
 import { Workspace } from "./workspace/workspace.ts";
 
 export interface SupervisorOptions {
+  /** As it was launched with. */
   environment: Environment<"supervisor">;
-  /** Open, and this session's already; null: one is to be opened. */
-  link: WebSocket | null;
   /** The task's own; null where it has none. */
   address: Promise<string | null>;
   /** How the toolbox's way out resolves and dials, where it has one. */
@@ -37,25 +38,10 @@ export interface SupervisorOptions {
   exit: (code: number) => void;
 }
 
-interface Deferred<T> {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-  reject: (error: Error) => void;
-}
-
-function deferred<T>(): Deferred<T> {
-  let resolve: Deferred<T>["resolve"] = () => undefined;
-  let reject: Deferred<T>["reject"] = () => undefined;
-  const promise = new Promise<T>((onValue, onError) => {
-    [resolve, reject] = [onValue, onError];
-  });
-  return { promise, resolve, reject };
-}
-
 const renewTimeoutMs = 20_000;
 const lastWordsMs = 3000;
-/** Of the 120 s that a task has to stop in. */
-const lastCheckpointMs = 100_000;
+const toolboxWaitMs = 30_000;
+const lastCheckpointMs = 100_000; // Of the 120 s that a task has to stop in.
 /** Idle, it costs only money to stay: so often it tries again after the idle time before it goes without. */
 const maxIdleStays = 6;
 
@@ -73,10 +59,12 @@ export class Supervisor {
   #terminals: Terminals | null = null;
   #files: LiveFiles | null = null;
   #provision: Provision | null = null;
+  #standing: Promise<string | null> | null = null;
+  /** Made before anybody asked. */
+  #empty: PreparedWorkspace | null = null;
+  #isKnownReady = false;
   #welcome: Welcome | null = null;
-  /** On which people's servers listen. */
-  readonly #ports = new Set<number>();
-  readonly #announcements: PortAnnouncements;
+  readonly #ports: OpenPorts;
   #checkpointsDue = 0;
   #isPrepared = false;
   #stopping = false;
@@ -86,15 +74,20 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#announcements = new PortAnnouncements(options.now);
+    const { environment, now } = options;
+    this.#ports = new OpenPorts({
+      except: environment.PREVIEW_PORT,
+      tell: (frame) => this.#link?.sendLive(frame),
+      now,
+    });
     this.#toolbox = new ToolboxClient(options.environment.SOCKET_DIR, {
       onReport: (report) => {
-        if (report.op === "port") this.#portOpened(report.port);
-        else if (report.op === "port_closed") this.#ports.delete(report.port);
+        if (report.op === "port") this.#ports.opened(report.port);
+        else if (report.op === "port_closed") this.#ports.closed(report.port);
         else if (!this.#provision?.report(report)) this.#calls?.report(report);
       },
       onLost: () => {
-        this.#ports.clear();
+        this.#ports.lost();
         this.#provision?.toolboxLost();
         this.#calls?.toolboxLost();
       },
@@ -120,18 +113,40 @@ export class Supervisor {
     this.#ready.promise.catch(() => undefined);
   }
 
+  /** All that needs no session yet. Answers with the task's own address. */
+  stand(): Promise<string | null> {
+    return (this.#standing ??= this.#stand());
+  }
+
+  /** For a session whose workspace begins empty: true once it is there, and tools can run. */
+  async prepareEmpty(): Promise<boolean> {
+    const { WORKSPACE_DIR, STATE_DIR } = this.#options.environment;
+    await this.stand();
+    this.#empty = await prepareWorkspace(emptySource, WORKSPACE_DIR, STATE_DIR);
+    return this.#toolbox.connected(toolboxWaitMs);
+  }
+
   /** Rejects with `EpochFenced` where the platform does not want this container. */
-  async start(): Promise<void> {
-    const { environment, random, link: open } = this.#options;
-    const { TENANT_ID, SESSION_ID, EPOCH, BOOT_SECRET } = environment;
+  async start({ environment, link: open = null, welcome }: Adopted): Promise<void> {
+    const { TENANT_ID, SESSION_ID, EPOCH, BOOT_SECRET, PLATFORM_URL } = environment;
     const secret = { tenant_id: TENANT_ID, session_id: SESSION_ID, epoch: EPOCH, boot_secret: BOOT_SECRET };
-    const holder = new TokenHolder(() => redeemBootSecret(environment.PLATFORM_URL, secret, random));
+    const holder = new TokenHolder(() => redeemBootSecret(PLATFORM_URL, secret, this.#options.random));
     this.#token = holder;
-    const [address] = await Promise.all([this.#options.address, open ? null : holder.current()]);
+    await Promise.all([this.stand(), open ? null : holder.current()]);
+    const link = this.#requireLink();
+    this.#isKnownReady = open !== null && welcome !== undefined;
+    if (open) link.take(open, welcome);
+    else link.connect();
+    holder.keepFresh(() => link.request({ type: "sandbox.renew_token" }, renewTimeoutMs));
+  }
+
+  async #stand(): Promise<string | null> {
+    const { environment, random } = this.#options;
+    const address = await this.#options.address;
     await this.#listen(address);
     const link = new PlatformLink({
       url: environment.WEBSOCKET_URL,
-      token: () => holder.current(),
+      token: async () => this.#token?.current() ?? Promise.reject(new Error("nobody's")),
       hello: { version, private_ip: address },
       random,
       onWelcome: (welcome) => this.#welcomed(welcome),
@@ -139,14 +154,14 @@ export class Supervisor {
       onFenced: () => this.#options.exit(1),
     });
     this.#link = link;
-    const uploads = new Uploads(link, random);
-    const provision = await this.#provide(link);
+    const provision = (this.#provision = this.#provide(link));
+    await provision.listen();
     const toolsReady = provision.toolsReady(this.#ready.promise);
     toolsReady.catch(() => undefined);
     this.#calls = new ToolCalls({
       link,
       toolbox: this.#toolbox,
-      uploads,
+      uploads: new Uploads(link, random),
       ready: toolsReady,
       configuration: provision.configuration,
       takeNote: () => provision.takeNote(),
@@ -155,12 +170,10 @@ export class Supervisor {
     });
     this.#serveTerminals(link);
     this.#files = this.#serveFiles(link);
-    this.#door.on(previewPorts, async () => ({ ports: [...this.#ports].toSorted((a, b) => a - b) }));
+    this.#door.on(previewPorts, async () => ({ ports: this.#ports.list }));
     this.#door.on(mergeTarget, async (body) => (await this.#ready.promise).merge(body));
     void this.#toolbox.keepConnected();
-    if (open) link.take(open);
-    else link.connect();
-    holder.keepFresh(() => link.request({ type: "sandbox.renew_token" }, renewTimeoutMs));
+    return address;
   }
 
   /** Says so, waits for what is nearly done, ends the process. */
@@ -228,21 +241,17 @@ export class Supervisor {
     this.#terminals = terminals;
   }
 
-  async #provide(link: PlatformLink): Promise<Provision> {
+  #provide(link: PlatformLink): Provision {
     const { environment, now, network } = this.#options;
-    const { SOCKET_DIR, TOOLBOX_NETWORK } = environment;
-    const ownNetwork = TOOLBOX_NETWORK === "isolated" ? network : null;
-    const parts = { link, toolbox: this.#toolbox, socketDirectory: SOCKET_DIR, now, network: ownNetwork };
-    const provision = new Provision(parts);
-    this.#provision = provision;
-    await provision.listen();
-    return provision;
+    const ownNetwork = environment.TOOLBOX_NETWORK === "isolated" ? network : null;
+    const socketDirectory = environment.SOCKET_DIR;
+    return new Provision({ link, toolbox: this.#toolbox, socketDirectory, now, network: ownNetwork });
   }
 
   #welcomed(welcome: Welcome): void {
     const first = this.#welcome === null;
     this.#welcome = welcome;
-    this.#provision?.welcomed(welcome.configurable ?? false, first);
+    this.#provision?.welcomed(welcome, first);
     if (first) void this.#prepare(welcome);
   }
 
@@ -307,11 +316,13 @@ export class Supervisor {
     const { WORKSPACE_DIR, STATE_DIR } = this.#options.environment;
     const startedAt = performance.now();
     try {
-      const prepared = await prepareWorkspace(source, WORKSPACE_DIR, STATE_DIR);
+      const made = source.repo_url || source.commit ? null : this.#empty;
+      const prepared = made ?? (await prepareWorkspace(source, WORKSPACE_DIR, STATE_DIR));
       this.#ready.resolve(this.#open(prepared));
       this.#isPrepared = true;
       const { restoredCommit, baseCommit } = prepared;
-      this.#link?.sendDurable({ type: "sandbox.ready", restored_commit: restoredCommit, base_commit: baseCommit });
+      if (!this.#isKnownReady)
+        this.#link?.sendDurable({ type: "sandbox.ready", restored_commit: restoredCommit, base_commit: baseCommit });
       log("workspace ready", { ms: Math.round(performance.now() - startedAt) });
       this.#idle.start(idle_stop_seconds);
     } catch (error) {
@@ -354,6 +365,7 @@ export class Supervisor {
       isFirst: source?.is_first ?? false,
       hasRemote: source?.repo_url != null,
       isHeld: source?.is_held ?? false,
+      merging: source?.merging,
       checkpointAs,
       onRestoring: (paths) => this.#files?.note(paths),
       share: (paths) => this.#toolbox.share(paths),
@@ -369,12 +381,6 @@ export class Supervisor {
     await this.#link?.flush(lastWordsMs);
     this.close();
     this.#options.exit(1);
-  }
-
-  #portOpened(port: number): void {
-    if (port === this.#options.environment.PREVIEW_PORT) return;
-    this.#ports.add(port);
-    if (this.#announcements.mayTell()) this.#link?.sendLive({ type: "sandbox.port_opened", port });
   }
 
   /** Files may have changed since the last turn: by a server that runs, by a shell left behind. Why they are not saved. */

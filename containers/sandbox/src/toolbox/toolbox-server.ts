@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from "node:fs";
 import { type Socket, connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { LineBuffer, parseLine, writeLine } from "../link/lines.ts";
-import { ToolboxHello, maxCommandLineBytes, toolboxSocketName } from "../link/toolbox-frame.ts";
+import { ToolboxHello, maxHelloBytes, toolboxSocketName } from "../link/toolbox-frame.ts";
 import { log, messageOf } from "../log.ts";
 import { ControlConnection } from "./control-connection.ts";
 import { FileServer } from "./files/file-server.ts";
@@ -11,6 +11,9 @@ import { serveTerminal } from "./terminal/terminal-connection.ts";
 import type { Tools } from "./tools.ts";
 
 const portPollMs = 500;
+const helloTimeoutMs = 10_000;
+/** Connections that may be there without having said what for; the oldest gives way. */
+const maxUnsaid = 32;
 type TerminalHello = Extract<ToolboxHello, { op: "terminal" }>;
 
 /** Listens for the supervisor on the Unix socket. A new control connection replaces the old one. */
@@ -22,6 +25,7 @@ export class ToolboxServer {
   readonly #environment: Record<string, string>;
   readonly #files: FileServer;
   readonly #terminals = new Set<() => void>();
+  readonly #unsaid = new Set<Socket>();
   #control: ControlConnection | null = null;
 
   constructor(workspace: string, tools: Tools, environment: Record<string, string>) {
@@ -56,25 +60,43 @@ export class ToolboxServer {
     this.#tools.close();
   }
 
-  /** The first line says what the connection is for. */
+  /** The first line says what the connection is for. People's code may connect, too: it gets little of this process. */
   #accept(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    const buffer = new LineBuffer(maxCommandLineBytes);
+    const buffer = new LineBuffer(maxHelloBytes);
+    const silent = setTimeout(() => socket.destroy(), helloTimeoutMs).unref();
+    this.#unsaid.add(socket);
+    const end = (): void => {
+      clearTimeout(silent);
+      this.#unsaid.delete(socket);
+    };
+    socket.once("close", end);
     const onData = (chunk: Buffer): void => {
-      const [line] = buffer.push(chunk, 1);
-      if (line === undefined) return;
-      socket.off("data", onData);
-      socket.pause();
-      const hello = ToolboxHello.safeParse(parseLine(line));
-      const rest = buffer.take();
-      if (rest.length > 0) socket.unshift(rest);
-      if (!hello.success) socket.destroy();
-      else if (hello.data.op === "connect") pipeToPort(socket, hello.data.port);
-      else if (hello.data.op === "file") void this.#files.serve(socket, hello.data.ask);
-      else if (hello.data.op === "terminal") this.#openTerminal(socket, hello.data);
-      else this.#takeControl(socket);
+      try {
+        const [line] = buffer.push(chunk, 1);
+        if (line === undefined) return;
+        end();
+        socket.off("data", onData).off("close", end).pause();
+        const rest = buffer.take();
+        if (rest.length > 0) socket.unshift(rest);
+        this.#greeted(socket, line);
+      } catch (error) {
+        log("no hello", { error: messageOf(error) });
+        socket.destroy();
+      }
     };
     socket.on("data", onData);
+    const [oldest] = this.#unsaid;
+    if (this.#unsaid.size > maxUnsaid) oldest?.destroy();
+  }
+
+  #greeted(socket: Socket, line: string): void {
+    const hello = ToolboxHello.safeParse(parseLine(line));
+    if (!hello.success) socket.destroy();
+    else if (hello.data.op === "connect") pipeToPort(socket, hello.data.port);
+    else if (hello.data.op === "file") void this.#files.serve(socket, hello.data.ask);
+    else if (hello.data.op === "terminal") this.#openTerminal(socket, hello.data);
+    else this.#takeControl(socket);
   }
 
   #openTerminal(socket: Socket, { cols, rows, environment: injected = {} }: TerminalHello): void {

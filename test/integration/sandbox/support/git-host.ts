@@ -37,6 +37,8 @@ export class GitHost {
   /** Answer to the next pushes; null: really push. */
   refuseWith: number | null = null;
   redirectTo: string | null = null;
+  /** Happens before each answer. */
+  beforeAnswer: (() => Promise<void>) | null = null;
   #server: Server = createServer((request, response) => void this.#serve(request, response));
 
   async start(): Promise<void> {
@@ -72,6 +74,7 @@ export class GitHost {
     if (this.redirectTo) return void response.writeHead(302, { location: `${this.redirectTo}${request.url}` }).end();
     const isPush = request.url?.includes("receive-pack") ?? false;
     if (isPush && this.refuseWith) return void response.writeHead(this.refuseWith).end();
+    await this.beforeAnswer?.();
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     const body = Buffer.concat(parts);

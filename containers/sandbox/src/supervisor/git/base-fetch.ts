@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { log, messageOf } from "../../log.ts";
 import { fetchWithoutProgram } from "./fetch-without-program.ts";
@@ -77,7 +77,9 @@ function headerOf(credential: Credential | null): Record<string, string> {
 
 /** What a stranger's server sends is unpacked and checked by a process that can be spared. */
 async function fetchWithProgram(gitdir: string, { url, ref, depth, credential }: RefRequest): Promise<string | null> {
-  const settings = headerOf(credential);
+  // Of commits that were cut the host may know more than is here: what they merged would not be sent.
+  const isCut = existsSync(join(gitdir, "info/grafts"));
+  const settings = { ...headerOf(credential), ...(isCut ? { "fetch.negotiationAlgorithm": "noop" } : {}) };
   const options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules"];
   const args = ["fetch", ...options, `--depth=${depth ?? wholeHistory}`, "--", url, `+${ref}:${fetchedRef}`];
   try {

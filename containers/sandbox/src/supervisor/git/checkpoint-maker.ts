@@ -1,5 +1,5 @@
 import { commitBody } from "../../../../../shared/git/commit-object.ts";
-import type { TakenCheckpoint } from "../../../../../shared/protocol/sandbox-frame.ts";
+import type { Merging, TakenCheckpoint } from "../../../../../shared/protocol/sandbox-frame.ts";
 import type { Uploads } from "../platform/uploads.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import { diffStat } from "./diff-stat.ts";
@@ -7,6 +7,7 @@ import type { History } from "./history.ts";
 import { Manifests, manifestOf } from "./manifest.ts";
 import { secretsAmong } from "./secret-scan.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { discard } from "./stretch.ts";
 import { textBundle } from "./text-bundle.ts";
 
 interface Person {
@@ -20,6 +21,8 @@ export interface CommitSaid {
   co_author: Person;
   /** The commit that was merged. */
   merged?: string;
+  /** What is made of conflicts is not done yet: the merge comes later. */
+  goesOn?: boolean;
 }
 
 interface MakerOptions {
@@ -28,6 +31,8 @@ interface MakerOptions {
   history: History;
   /** The session has no checkpoint of its own yet: what was before its first one is kept with that. */
   isFirst: boolean;
+  /** Its conflicts are in the files, from an earlier container. */
+  merging?: Merging | undefined;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
@@ -40,23 +45,23 @@ export class CheckpointMaker {
   readonly #options: MakerOptions;
   readonly #manifests: Manifests;
   #isFirst: boolean;
-  /** Was put into the files with its conflicts: the next commit is the merge. */
-  #merging: string | undefined;
+  #merging: Merging | undefined;
 
   constructor(options: MakerOptions) {
     this.#options = options;
     this.#manifests = new Manifests(options.uploads);
     this.#isFirst = options.isFirst;
+    this.#merging = options.merging;
   }
 
-  /** The commit whose conflicts are in the files, until they are saved. */
-  get merging(): string | undefined {
+  /** Whose conflicts are in the files. */
+  get merging(): Merging | undefined {
     return this.#merging;
   }
 
-  /** What is saved next has these conflicts in it, resolved or not. */
-  mergesNext(commit: string): void {
-    this.#merging = commit;
+  /** What is saved next has these conflicts in it, resolved or not; null: the files are others. */
+  mergesNext(merging: Merging | null): void {
+    this.#merging = merging ?? undefined;
   }
 
   async save(
@@ -65,6 +70,7 @@ export class CheckpointMaker {
   ): Promise<TakenCheckpoint> {
     const { workspace, history, now } = this.#options;
     const parent = history.head;
+    const goesOn = said.goesOn ? this.#merging : undefined;
     const commit = this.#commit(said, root.oid, parent, Math.floor(now() / 1000));
     const added = workspace.store.takeAdded();
     const next = await history.nextPack(added);
@@ -76,14 +82,14 @@ export class CheckpointMaker {
       this.#isFirst ? this.#options.uploads.put("manifest", manifestOf(workspace.saved, parent ?? noCommit)) : null,
       diffStat(differences, read),
       secretsAmong(differences, read),
-    ]).catch((error: unknown) => {
-      workspace.store.forget(added.oids);
+    ]).catch(async (error: unknown) => {
+      await Promise.all([workspace.store.forget(added), discard(next.pack)]);
       throw error;
     });
     await workspace.store.setHead(commit);
     await history.add(commit, added, next);
     this.#isFirst = false;
-    this.#merging = undefined;
+    this.#merging = goesOn;
     return {
       commit,
       parent_commit: parent,
@@ -98,18 +104,18 @@ export class CheckpointMaker {
       ...(kept ? { blobs_key: kept } : {}),
       ...(parent_manifest_key ? { parent_manifest_key } : {}),
       ...(secrets.length > 0 ? { secrets } : {}),
+      ...(goesOn ? { merging: goesOn } : {}),
     };
   }
 
-  #commit(
-    { author, co_author: coAuthor, message, merged = this.#merging }: CommitSaid,
-    tree: string,
-    parent: string | null,
-    atSeconds: number,
-  ) {
-    return this.#options.workspace.store.put(
-      "commit",
-      commitBody({ tree, parent, merged, author, coAuthor, message, atSeconds }),
-    );
+  /** A merge comes after what it was merged with: what was saved in between is on the log, but in no history. */
+  #commit(said: CommitSaid, tree: string, head: string | null, atSeconds: number) {
+    const { author, co_author: coAuthor, message, goesOn } = said;
+    const concluded = goesOn || said.merged !== undefined ? undefined : this.#merging;
+    const { parent, merged } = concluded
+      ? { parent: concluded.onto, merged: concluded.commit }
+      : { parent: head, merged: said.merged };
+    const body = commitBody({ tree, parent, merged, author, coAuthor, message, atSeconds });
+    return this.#options.workspace.store.put("commit", body);
   }
 }

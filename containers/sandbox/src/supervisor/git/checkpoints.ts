@@ -1,8 +1,14 @@
 import { AppError } from "../../../../../shared/errors.ts";
 import type { MergeBody, MergeConflict, MergeResult } from "../../../../../shared/protocol/merge.ts";
-import type { PushOutcome, PushTarget, TakenCheckpoint } from "../../../../../shared/protocol/sandbox-frame.ts";
+import type {
+  Merging,
+  PushOutcome,
+  PushTarget,
+  TakenCheckpoint,
+  Welcome,
+} from "../../../../../shared/protocol/sandbox-frame.ts";
 import { log, messageOf } from "../../log.ts";
-import type { Command, PlatformLink, Welcome } from "../platform/platform-link.ts";
+import type { Command, PlatformLink } from "../platform/platform-link.ts";
 import type { Uploads } from "../platform/uploads.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import { CheckpointMaker, type CommitSaid } from "./checkpoint-maker.ts";
@@ -35,6 +41,8 @@ interface CheckpointsOptions {
   hasRemote: boolean;
   /** The push of the newest checkpoint is held. */
   isHeld: boolean;
+  /** The files hold its conflicts. */
+  merging?: Merging | undefined;
   /** Whose name is on a checkpoint before a stop, where no turn came before. */
   checkpointAs: Welcome["checkpoint_as"];
   /** A person changes these files. */
@@ -51,10 +59,27 @@ const ackTimeoutMs = 60_000;
 /** What changes all the time is not waited for: what it changed last is set aside where it stands in the way. */
 const maxLooks = 3;
 const stopId = "chk_stop";
+const maxPathLength = 1000;
+const maxSubject = 200;
 
 function frameOf(turn_id: string, cause?: "before" | "restore" | "stop" | "merge"): TakenFrame {
   const said = cause ? { cause } : {};
   return { type: "sandbox.checkpoint_taken", turn_id, checkpoint: null, push: noPush, error: null, ...said };
+}
+
+interface Made {
+  checkpoint: TakenCheckpoint | null;
+  /** Files. */
+  leftOut: string[];
+  cutRules: string[];
+}
+
+function warningOf(leftOut: readonly string[], cutRules: readonly string[]): string | null {
+  const said = [
+    ...(leftOut.length > 0 ? [`not in the checkpoint: ${leftOut.join(", ")}`] : []),
+    ...(cutRules.length > 0 ? [`too many ignore rules, not all of them count: ${cutRules.join(", ")}`] : []),
+  ];
+  return said.length > 0 ? said.join("; ").slice(0, 500) : null;
 }
 
 /** Takes checkpoints and goes back to them, one at a time; a second request gets the first one's answer. */
@@ -65,8 +90,6 @@ export class Checkpoints {
   readonly #answers = new Map<string, TakenFrame | null>();
   #queue: Promise<unknown> = Promise.resolve();
   #last: TakeCheckpoint | null = null;
-  /** Of the last merge that had any. */
-  #conflicts: MergeConflict[] = [];
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
@@ -119,9 +142,11 @@ export class Checkpoints {
     let failure: string | null = null;
     this.#release(command);
     try {
-      const { checkpoint, leftOut } = await this.#make(command);
+      const { checkpoint, leftOut, cutRules } = await this.#make({ ...command, goesOn: frame.cause === "stop" });
       frame.checkpoint = checkpoint;
-      if (leftOut.length > 0) frame.error = `not in the checkpoint: ${leftOut.join(", ")}`.slice(0, 500);
+      const warning = warningOf(leftOut, cutRules);
+      if (warning !== null) frame.error = warning;
+      if (warning !== null && checkpoint) checkpoint.warning = warning;
       frame.push = await this.#push(command, checkpoint);
       this.#answers.set(command.turn_id, frame);
     } catch (error) {
@@ -142,7 +167,7 @@ export class Checkpoints {
   async #push({ push }: { push: PushTarget | null }, checkpoint: TakenCheckpoint | null): Promise<PushOutcome> {
     const { pusher } = this.#options;
     if (checkpoint) this.#guard.look(checkpoint.commit, checkpoint.secrets ?? []);
-    if (this.#guard.isHolding) return this.#unpushed(checkpoint);
+    if (this.#guard.isHolding || this.#maker.merging) return this.#unpushed(checkpoint);
     return push && (checkpoint || pusher.isBehind) ? pusher.push(push) : noPush;
   }
 
@@ -152,16 +177,16 @@ export class Checkpoints {
     return { ...noPush, status: isHeld ? "held" : "none" };
   }
 
-  async #make(said: CommitSaid): Promise<{ checkpoint: TakenCheckpoint | null; leftOut: string[] }> {
+  async #make(said: CommitSaid): Promise<Made> {
     const { workspace } = this.#options;
     const pending = await workspace.snapshot();
     try {
       const { snapshot } = pending;
       const unchanged = snapshot.root.oid === workspace.saved.oid;
-      if (unchanged) workspace.store.forget(workspace.store.takeAdded().oids);
+      if (unchanged) await workspace.store.forget(workspace.store.takeAdded());
       const checkpoint = unchanged ? null : await this.#maker.save(said, snapshot);
       pending.keep();
-      return { checkpoint, leftOut: [...snapshot.leftOut, ...snapshot.unreadable] };
+      return { checkpoint, leftOut: [...snapshot.leftOut, ...snapshot.unreadable], cutRules: snapshot.cutRules };
     } catch (error) {
       pending.undo();
       throw error;
@@ -174,11 +199,12 @@ export class Checkpoints {
     let touched = false;
     this.#release(command);
     try {
-      await this.#saveBefore(command);
+      await this.#saveBefore({ ...command, goesOn: true });
       const { workspace } = this.#options;
       const to = await targetFolder(workspace.store, command.tree, workspace.saved);
       if (to !== workspace.saved) {
         touched = true;
+        this.#maker.mergesNext(null);
         frame.checkpoint = await this.#become(command, to);
       }
       frame.push = await this.#push(command, frame.checkpoint);
@@ -204,17 +230,23 @@ export class Checkpoints {
     const nothing = { target_commit: tip, pushed_into: false, conflicts: [] };
     if (tip === null) return { ...nothing, kind: "up_to_date" };
     // Asked again before anybody resolved them: who asked may not have heard of them.
-    if (this.#maker.merging === tip) return { ...nothing, kind: "conflicts", conflicts: this.#conflicts };
+    const { merging } = this.#maker;
+    if (merging?.commit === tip)
+      return {
+        ...nothing,
+        kind: "conflicts",
+        conflicts: await shownConflicts(workspace.store, workspace.saved, merging.paths),
+      };
     this.#release(body);
     await this.#saveBefore({ ...body, operation_id: body.id, before_message: `Before merging ${body.target_branch}` });
     const incoming = await merges.incoming(body, tip, workspace.saved);
-    const { folder, conflicts, read } = incoming?.merged ?? { conflicts: [] };
-    if (conflicts.length > 0 && folder && read) {
-      if (body.keep_conflicts) await this.#broken(() => this.#putConflicts(body.id, folder, tip));
+    const { folder, conflicts } = incoming?.merged ?? { conflicts: [] };
+    if (conflicts.length > 0 && folder) {
+      const shown = await shownConflicts(workspace.store, folder, conflicts);
+      if (body.keep_conflicts) await this.#broken(() => this.#saveConflicts(body, folder, tip, shown));
       // What the files hold goes into the next pack.
-      else workspace.store.forget(workspace.store.takeAdded().oids);
-      this.#conflicts = shownConflicts(conflicts, read);
-      return { ...nothing, kind: "conflicts", conflicts: this.#conflicts };
+      else await workspace.store.forget(workspace.store.takeAdded());
+      return { ...nothing, kind: "conflicts", conflicts: shown };
     }
     if (folder) await this.#broken(() => this.#saveMerge(body, folder, tip));
     if (body.into && this.#guard.isHolding)
@@ -222,9 +254,14 @@ export class Checkpoints {
     return { ...nothing, kind: folder ? "merged" : "up_to_date", pushed_into: await merges.pushInto(body, tip) };
   }
 
-  async #putConflicts(id: string, folder: Folder, tip: string): Promise<void> {
-    await this.#write(id, folder);
-    this.#maker.mergesNext(tip);
+  /** They are on the log before anybody hears of them: whatever container goes on makes the merge of them. */
+  async #saveConflicts(body: MergeBody, to: Folder, commit: string, conflicts: MergeConflict[]): Promise<void> {
+    const { author, co_author, id: operation_id, target_branch } = body;
+    const paths = conflicts.map(({ path }) => path).filter(({ length }) => length <= maxPathLength);
+    this.#maker.mergesNext({ commit, onto: this.#options.history.head, paths });
+    const message = `Conflicts with ${target_branch}, to be resolved`.slice(0, maxSubject);
+    const checkpoint = await this.#become({ operation_id, message, author, co_author, goesOn: true }, to);
+    await this.#options.link.request({ ...frameOf(operation_id, "merge"), checkpoint }, ackTimeoutMs);
   }
 
   async #saveMerge(body: MergeBody, to: Folder, merged: string): Promise<void> {
@@ -251,9 +288,11 @@ export class Checkpoints {
     before_message: message,
     author,
     co_author,
-  }: Pick<RestoreCheckpoint, "operation_id" | "before_message" | "author" | "co_author">): Promise<void> {
+    goesOn = false,
+  }: Pick<RestoreCheckpoint, "operation_id" | "before_message" | "author" | "co_author"> &
+    Pick<CommitSaid, "goesOn">): Promise<void> {
     for (let looks = 0; looks < maxLooks; looks += 1) {
-      const { checkpoint } = await this.#make({ message, author, co_author });
+      const { checkpoint } = await this.#make({ message, author, co_author, goesOn });
       if (!checkpoint) return;
       this.#guard.look(checkpoint.commit, checkpoint.secrets ?? []);
       const frame = { ...frameOf(operation_id, "before"), checkpoint, push: this.#unpushed(checkpoint) };

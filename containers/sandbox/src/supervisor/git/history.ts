@@ -1,28 +1,29 @@
-import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type PackPart, packOf } from "./pack.ts";
+import { type PackPart, packOf, sha256OfPack } from "./pack.ts";
+import { packReachable } from "./reachable-pack.ts";
+import { type FileStretch, type Stretch, discard, sha256Of } from "./stretch.ts";
 
 /** Where objects lie, as they stand in a pack. */
-interface Kept {
-  path: string;
-  oids: string[];
+interface Kept extends PackPart {
+  bytes: FileStretch;
 }
 
 interface Made {
   commit: string;
-  paths: Kept[];
+  parts: Kept[];
 }
 
 /** A pack in object storage, of those that a restore lays over the base. */
 interface Uploaded {
   sha256: string;
   bytes: number;
-  paths: Kept[];
+  parts: Kept[];
 }
 
 export interface NextPack {
-  pack: Buffer;
+  /** To be discarded once it is durable. */
+  pack: Stretch;
   sha256: string;
   /** SHA-256 of the packs whose objects this one holds as well: a restore needs them no more. */
   replaces: string[];
@@ -34,7 +35,7 @@ export interface NextPack {
 const fanOut = 8;
 const smallestTierBytes = 4096;
 
-/** A pack is in this process's memory as a whole: what is larger together stays apart. */
+/** What is larger together stays apart: each merge sends all of it anew. */
 const largestMergedBytes = 128 * 1024 * 1024;
 
 function tierOf(bytes: number): number {
@@ -49,6 +50,9 @@ export class History {
   readonly #made: Made[] = [];
   /** Oldest first. */
   readonly #uploaded: Uploaded[] = [];
+  #packs = 0;
+  /** Of the store that was filled from packs, which may hold more than the commits have. */
+  #gitdir: string | null = null;
 
   /** `folder`: private to the supervisor. */
   constructor(base: string | null, folder: string, largestMerged = largestMergedBytes) {
@@ -62,30 +66,46 @@ export class History {
   }
 
   /** `pack`: in which it is durable now. */
-  async add(commit: string, part: PackPart, { sha256, replaces }: NextPack): Promise<void> {
-    const kept = { path: await this.#keep(commit, part), oids: part.oids };
-    this.#made.push({ commit, paths: [kept] });
+  async add(commit: string, part: PackPart, { pack, sha256, replaces }: NextPack): Promise<void> {
+    await discard(pack);
+    const kept = await this.#keep(commit, part);
+    this.#made.push({ commit, parts: [kept] });
     const absorbed = this.#uploaded.splice(this.#uploaded.length - replaces.length);
-    const paths = [...absorbed.flatMap((pack) => pack.paths), kept];
-    this.#uploaded.push({ sha256, paths, bytes: absorbed.reduce((sum, { bytes }) => sum + bytes, part.bytes.length) });
+    const parts = [...absorbed.flatMap((earlier) => earlier.parts), kept];
+    this.#uploaded.push({ sha256, parts, bytes: absorbed.reduce((sum, { bytes }) => sum + bytes, part.bytes.length) });
   }
 
-  /** What earlier containers made, up to `commit`: each pack as it lies in object storage, one after the other. */
-  async restore(commit: string, packs: Iterable<PackPart> | AsyncIterable<PackPart>): Promise<void> {
-    const paths: Kept[] = [];
+  /**
+   * What earlier containers made, up to `commit`: each pack as it lies in object storage, one after the other. `gitdir`:
+   * the store they are in, where the git program can say what of it a commit has.
+   */
+  async restore(
+    commit: string,
+    packs: Iterable<PackPart> | AsyncIterable<PackPart>,
+    gitdir: string | null = null,
+  ): Promise<void> {
+    this.#gitdir = gitdir;
+    const parts: Kept[] = [];
     for await (const part of packs) {
-      const kept = { path: await this.#keep(`restored-${paths.length}`, part), oids: part.oids };
-      this.#uploaded.push({ sha256: sha256Of(packOf([part])), bytes: part.bytes.length, paths: [kept] });
-      paths.push(kept);
+      const kept = await this.#keep(`restored-${parts.length}`, part);
+      this.#uploaded.push({ sha256: await sha256OfPack([kept]), bytes: part.bytes.length, parts: [kept] });
+      parts.push(kept);
     }
-    this.#made.push({ commit, paths });
+    this.#made.push({ commit, parts });
   }
 
-  async #keep(name: string, { bytes }: PackPart): Promise<string> {
+  async #keep(name: string, { oids, bytes }: PackPart): Promise<Kept> {
+    if (!Buffer.isBuffer(bytes)) return { oids, bytes };
     const path = join(this.#folder, name);
     await mkdir(this.#folder, { recursive: true });
     await writeFile(path, bytes);
-    return path;
+    return { oids, bytes: { path, from: 0, length: bytes.length } };
+  }
+
+  async #packOf(parts: readonly PackPart[]): Promise<Stretch> {
+    this.#packs += 1;
+    await mkdir(this.#folder, { recursive: true });
+    return packOf(parts, join(this.#folder, `pack-${this.#packs}`));
   }
 
   /** The base, or a commit above it. */
@@ -98,10 +118,12 @@ export class History {
     return this.#countTo(commit) <= this.#countTo(later);
   }
 
-  /** What a repository that has `commit` (null: the base, if anything) lacks for a later one. */
-  async packBetween(commit: string | null, later: string): Promise<Buffer> {
+  /** What a repository that has `commit` (null: the base, if anything) lacks for a later one. To be discarded. */
+  packBetween(commit: string | null, later: string): Promise<Stretch> {
+    if (this.#gitdir !== null)
+      return packReachable(this.#gitdir, this.#folder, { from: commit ?? this.base, to: later });
     const lacking = this.#made.slice(this.#countTo(commit), this.#countTo(later));
-    return packOf(await Promise.all(lacking.flatMap(({ paths }) => paths.map(readPart))));
+    return this.#packOf(lacking.flatMap(({ parts }) => parts));
   }
 
   /** How many commits there are up to this one; none up to the base. */
@@ -113,10 +135,9 @@ export class History {
   async nextPack(more: PackPart): Promise<NextPack> {
     const kept = this.#uploaded.length - this.#absorbed(more.bytes.length);
     const absorbed = this.#uploaded.slice(kept);
-    const older = await Promise.all(absorbed.flatMap(({ paths }) => paths.map(readPart)));
-    const pack = packOf([...older, more]);
+    const pack = await this.#packOf([...absorbed.flatMap(({ parts }) => parts), more]);
     const replaces = absorbed.map(({ sha256 }) => sha256);
-    return { pack, sha256: sha256Of(pack), replaces, isComplete: kept === 0 };
+    return { pack, sha256: await sha256Of(pack), replaces, isComplete: kept === 0 };
   }
 
   /** How many of the newest packs make, with one of `bytes`, as many of a size as become one. */
@@ -134,12 +155,4 @@ export class History {
       [absorbed, sum] = [count, next];
     }
   }
-}
-
-function sha256Of(pack: Buffer): string {
-  return createHash("sha256").update(pack).digest("hex");
-}
-
-async function readPart({ path, oids }: Kept): Promise<PackPart> {
-  return { oids, bytes: await readFile(path) };
 }

@@ -1,5 +1,6 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { AppError } from "../../../../../shared/errors.ts";
 import {
   type Entry,
   type Folder,
@@ -27,11 +28,11 @@ export interface MergedTrees {
   folder: Folder;
   /** Paths whose content both sides changed: in the tree they hold git's markers, where they are text. */
   conflicts: string[];
-  /** The content of a conflicting path in the tree; null where it is none. */
-  read(path: string): Buffer | null;
 }
 
 const timeoutMs = 20_000;
+/** What a merge may bring, unpacked. */
+const maxMergedBytes = 1024 * 1024 * 1024;
 const maxListBytes = 4 * 1024 * 1024;
 const maxDepth = 200;
 /** Git's own way to merge text, whatever a repository wants. */
@@ -70,41 +71,46 @@ async function nameSides(gitdir: string, { base, ours, theirs }: Sides): Promise
 class Taking {
   readonly #reader: ObjectReader;
   readonly #store: ObjectStore;
-  readonly #wanted: ReadonlySet<string>;
-  readonly found = new Map<string, Buffer>();
 
-  constructor(reader: ObjectReader, store: ObjectStore, wanted: ReadonlySet<string>) {
+  #bytesLeft: number;
+
+  constructor(reader: ObjectReader, store: ObjectStore, maxBytes: number) {
     this.#reader = reader;
     this.#store = store;
-    this.#wanted = wanted;
+    this.#bytesLeft = maxBytes;
   }
 
-  async folder(tree: string, path: string, like: Folder | null, depth: number): Promise<Folder> {
+  async folder(tree: string, like: Folder | null, depth: number): Promise<Folder> {
     if (like?.oid === tree) return like;
     if (tree === emptyTree) return emptyFolder;
     if (depth > maxDepth) throw new Error("the merged folders are nested too deep");
     const entries = new Map<string, Entry>();
     for (const { mode, name, oid } of parseTree((await this.#reader.read(tree)).body)) {
       if (!isSafeName(name)) throw new Error("the target branch holds an unsafe path");
-      const below = path ? `${path}/${name}` : name;
-      entries.set(name, await this.#entry(mode, oid, below, like?.entries.get(name) ?? null, depth));
+      entries.set(name, await this.#entry(mode, oid, like?.entries.get(name) ?? null, depth));
     }
     return { kind: "folder", oid: this.#store.put("tree", treeBody(entries)), entries };
   }
 
-  async #entry(mode: string, oid: string, path: string, like: Entry | null, depth: number): Promise<Entry> {
-    if (mode === folderMode) return this.folder(oid, path, like?.kind === "folder" ? like : null, depth + 1);
+  async #entry(mode: string, oid: string, like: Entry | null, depth: number): Promise<Entry> {
+    if (mode === folderMode) return this.folder(oid, like?.kind === "folder" ? like : null, depth + 1);
     if (mode === commitMode) return { kind: "commit", oid };
     const fileMode = fileModeOf(mode);
     if (like?.kind === "file" && like.oid === oid) return like.mode === fileMode ? like : { ...like, mode: fileMode };
     const { body } = await this.#reader.read(oid);
-    if (this.#wanted.has(path)) this.found.set(path, body);
+    this.#bytesLeft -= body.length;
+    if (this.#bytesLeft < 0) throw new AppError("payload_too_large", "The target branch brings too much to be merged");
     return { kind: "file", mode: fileMode, oid: this.#store.put("blob", body), sizeBytes: body.length };
   }
 }
 
-/** A three-way merge by git's program, in a process of its own. `like`: the folder of `ours`. */
-export async function mergeTrees(store: ObjectStore, sides: Sides, like: Folder): Promise<MergedTrees> {
+/** A three-way merge by git's program, in a process of its own. `like`: the folder of `ours`. Throws `payload_too_large`. */
+export async function mergeTrees(
+  store: ObjectStore,
+  sides: Sides,
+  like: Folder,
+  maxBytes = maxMergedBytes,
+): Promise<MergedTrees> {
   const gitdir = await makeGitDir(store);
   const reader = new ObjectReader(gitdir);
   try {
@@ -114,9 +120,10 @@ export async function mergeTrees(store: ObjectStore, sides: Sides, like: Folder)
     const said = await runGit({ ...run, alsoGood: conflictsFound });
     const [tree = "", ...paths] = said.toString("utf8").split("\0");
     const conflicts = [...new Set(paths.filter((path) => path !== ""))];
-    const taking = new Taking(reader, store, new Set(conflicts));
-    const folder = await taking.folder(tree, "", like, 0);
-    return { folder, conflicts, read: (path) => taking.found.get(path) ?? null };
+    return { folder: await new Taking(reader, store, maxBytes).folder(tree, like, 0), conflicts };
+  } catch (error) {
+    await store.forget(store.takeAdded());
+    throw error;
   } finally {
     reader.close();
     await rm(gitdir, { recursive: true, force: true });

@@ -2,12 +2,14 @@ import type { MergeBody } from "../../../../../shared/protocol/merge.ts";
 import { AppError } from "../../../../../shared/errors.ts";
 import { log, messageOf } from "../../log.ts";
 import { branchRef, fetchBase, fetchOne } from "./base-fetch.ts";
+import { cutMerged } from "./cut-merged.ts";
 import { emptyTree, type Folder } from "./folder-tree.ts";
 import { runGit } from "./git-program.ts";
 import type { History } from "./history.ts";
 import { mergeTrees, type MergedTrees } from "./merge-trees.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { sendPack, StaleBranch } from "./receive-pack.ts";
+import { discard } from "./stretch.ts";
 
 interface MergesOptions {
   store: ObjectStore;
@@ -45,6 +47,8 @@ export class Merges {
   /** The tip of the target branch; null where the repository is empty. */
   async tipOf({ url, target_branch: branch, credential }: MergeBody): Promise<string | null> {
     try {
+      const { base, head } = this.#history;
+      if (head !== null && head !== base) await cutMerged(this.#store.gitdir, base, head);
       return await fetchBase(this.#store, { url, branch, commit: null, credential });
     } catch (error) {
       throw new AppError("repo_unreachable", messageOf(error).slice(0, 300));
@@ -73,6 +77,8 @@ export class Merges {
       if (error instanceof StaleBranch)
         throw new AppError("conflict", "The target branch has moved meanwhile: merge again");
       throw new AppError("git_host_refused", messageOf(error).slice(0, 300));
+    } finally {
+      await discard(pack);
     }
   }
 

@@ -7,12 +7,15 @@ import { maxPackBytes } from "../../../../../shared/protocol/limits.ts";
 import { errorCode } from "../workspace/open-folder.ts";
 import { hasGit, runGit } from "./git-program.ts";
 import { ObjectReader } from "./object-reader.ts";
-import { type PackPart, deflated, largeBytes, packEntry } from "./pack.ts";
+import { type PackPart, deflated, largeBytes, packEntry, partOf } from "./pack.ts";
+import { Spool } from "./spool.ts";
 import { storedZlib } from "./stored-zlib.ts";
+import { discard } from "./stretch.ts";
 
 export type ObjectType = "blob" | "tree" | "commit";
 
 const attributes = "* -text -eol -crlf -ident -filter -diff -merge -working-tree-encoding\n";
+const checksumBytes = 20;
 const indexTimeoutMs = 120_000;
 const checkpointRef = "refs/heads/checkpoint";
 
@@ -29,10 +32,12 @@ export class ObjectStore {
   /** Objects above the base that are in a pack already, or will be in the next. */
   readonly #known = new Set<string>();
   readonly #loose = new Set<string>();
-  #added: PackPart & { entries: Buffer[] } = { oids: [], bytes: Buffer.alloc(0), entries: [] };
+  #added: { oids: string[]; spool: Spool };
+  #spools = 0;
 
   constructor(gitdir: string) {
     this.gitdir = gitdir;
+    this.#added = this.#noneAdded();
     this.#reader = new ObjectReader(gitdir);
   }
 
@@ -56,20 +61,26 @@ export class ObjectStore {
     this.#writeLoose(oid, Buffer.from(`${type} ${body.length}\0`), body);
     this.#known.add(oid);
     this.#added.oids.push(oid);
-    this.#added.entries.push(...packEntry(type, body));
+    this.#added.spool.add(packEntry(type, body));
     return oid;
   }
 
   /** What was put since the last call. */
   takeAdded(): PackPart {
-    const { oids, entries } = this.#added;
-    this.#added = { oids: [], bytes: Buffer.alloc(0), entries: [] };
-    return { oids, bytes: Buffer.concat(entries) };
+    const { oids, spool } = this.#added;
+    this.#added = this.#noneAdded();
+    return { oids, bytes: spool.end() };
   }
 
   /** These went into no pack: put again, they are new again. */
-  forget(oids: string[]): void {
+  async forget({ oids, bytes }: PackPart): Promise<void> {
     for (const oid of oids) this.#known.delete(oid);
+    await discard(bytes);
+  }
+
+  #noneAdded() {
+    this.#spools += 1;
+    return { oids: [], spool: new Spool(join(this.gitdir, `added-${this.#spools}`)) };
   }
 
   async read(oid: string): Promise<{ type: string; body: Buffer }> {
@@ -86,14 +97,17 @@ export class ObjectStore {
     );
   }
 
-  /** Adds an earlier checkpoint's pack; the ids of its objects. */
-  async addPack(pack: Buffer): Promise<string[]> {
-    const filepath = join("objects", "pack", `pack-${pack.subarray(-20).toString("hex")}.pack`);
-    await fs.promises.mkdir(join(this.gitdir, "objects", "pack"), { recursive: true });
-    await fs.promises.writeFile(join(this.gitdir, filepath), pack);
+  /** Adds an earlier checkpoint's pack, whose file becomes the store's own. */
+  async addPack(file: string): Promise<PackPart> {
+    const folder = join(this.gitdir, "objects", "pack");
+    await fs.promises.mkdir(folder, { recursive: true });
+    const { checksum, length } = await endOf(file);
+    const filepath = join("objects", "pack", `pack-${checksum}.pack`);
+    const path = join(this.gitdir, filepath);
+    await fs.promises.rename(file, path);
     const oids = await this.#index(filepath);
     for (const oid of oids) this.#known.add(oid);
-    return oids;
+    return partOf({ path, from: 0, length }, oids);
   }
 
   async #index(filepath: string): Promise<string[]> {
@@ -136,6 +150,23 @@ function writePieces(path: string, pieces: Buffer[], flag: number): void {
     for (const piece of pieces) for (let at = 0; at < piece.length;) at += fs.writeSync(fd, piece, at);
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** A pack ends with the checksum that it is named by. */
+async function endOf(path: string): Promise<{ checksum: string; length: number }> {
+  const file = await fs.promises.open(path, "r");
+  try {
+    const { size } = await file.stat();
+    const { buffer } = await file.read(
+      Buffer.alloc(checksumBytes),
+      0,
+      checksumBytes,
+      Math.max(0, size - checksumBytes),
+    );
+    return { checksum: buffer.toString("hex"), length: size };
+  } finally {
+    await file.close();
   }
 }
 

@@ -3,6 +3,7 @@ import { log, messageOf } from "../../log.ts";
 import { backOffMs } from "../platform/back-off.ts";
 import type { History } from "./history.ts";
 import { StaleBranch, discoverBranches, noCommit, sendPack } from "./receive-pack.ts";
+import { discard } from "./stretch.ts";
 
 interface PusherOptions {
   history: History;
@@ -150,7 +151,11 @@ export class Pusher {
     if (to === null) throw new Error("nothing to push");
     if (from !== to) {
       const pack = await this.#options.history.packBetween(from === noCommit ? null : from, to);
-      await sendPack(target, { branch, from, to, pack }, sendTimeoutMs, this.#stop.signal);
+      try {
+        await sendPack(target, { branch, from, to, pack }, sendTimeoutMs, this.#stop.signal);
+      } finally {
+        await discard(pack);
+      }
     }
     this.#tip = { url: target.url, asked: target.branch, branch, commit: to };
     return { branch, tip: to };

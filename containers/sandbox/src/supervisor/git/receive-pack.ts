@@ -1,5 +1,6 @@
 import { credentialRefused, type PushTarget } from "../../../../../shared/protocol/sandbox-frame.ts";
 import { exchange } from "../platform/http-exchange.ts";
+import type { Stretch } from "./stretch.ts";
 
 export const noCommit = "0".repeat(40);
 const discoveryTimeoutMs = 10_000;
@@ -15,7 +16,7 @@ export interface BranchUpdate {
   /** What the branch must be now; `noCommit` where it must not exist. */
   from: string;
   to: string;
-  pack: Buffer;
+  pack: Stretch;
 }
 
 /** The remote's branches, name to commit. */
@@ -52,7 +53,7 @@ export async function sendPack(
       "content-type": "application/x-git-receive-pack-request",
       accept: "application/x-git-receive-pack-result",
     },
-    body: Buffer.concat([packet(command), Buffer.from("0000"), update.pack]),
+    body: [packet(command), Buffer.from("0000"), update.pack],
     timeoutMs,
     maxBytes: maxReportBytes,
     signal,

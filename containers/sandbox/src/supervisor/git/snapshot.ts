@@ -26,6 +26,8 @@ export interface Snapshot {
   unreadable: string[];
   /** Too large to be kept in git. */
   leftOut: string[];
+  /** Files of ignore rules of which not all count: they are too many, or too much work. */
+  cutRules: string[];
 }
 
 interface SnapshotOptions {
@@ -71,6 +73,7 @@ class SnapshotWalk {
   readonly #differences: FileDifference[] = [];
   readonly #unreadable: string[] = [];
   readonly #leftOut: string[] = [];
+  readonly #cutRules: string[] = [];
   #looked = 0;
 
   constructor(options: SnapshotOptions) {
@@ -78,12 +81,15 @@ class SnapshotWalk {
   }
 
   async run(open: OpenFolder): Promise<Snapshot> {
-    const place = { open, path: "", scope: IgnoreScope.root(gitignoreOf(open), excludeOf(open)), ignored: false };
+    const scope = IgnoreScope.root(gitignoreOf(open), excludeOf(open));
+    const place = { open, path: "", scope, ignored: false };
+    this.#noteCut(place);
     const root = await this.#folder(place, this.#options.before, this.#options.changed);
     // A folder without files is no tree, but the root always is one.
     const written = root ?? emptyFolder;
     if (!root) this.#options.store.put("tree", Buffer.alloc(0));
-    return { root: written, differences: this.#differences, unreadable: this.#unreadable, leftOut: this.#leftOut };
+    const [differences, unreadable, leftOut] = [this.#differences, this.#unreadable, this.#leftOut];
+    return { root: written, differences, unreadable, leftOut, cutRules: this.#cutRules };
   }
 
   /** Null where nothing is left in it. */
@@ -151,10 +157,16 @@ class SnapshotWalk {
     try {
       if (before && !old) this.#removed(path, before);
       const scope = place.scope.within(name, gitignoreOf(open));
+      this.#noteCut({ open, path, scope });
       return await this.#folder({ open, path, scope, ignored }, old, changed);
     } finally {
       open.close();
     }
+  }
+
+  #noteCut({ open, path, scope }: Pick<Place, "open" | "path" | "scope">): void {
+    const isTooLarge = (open.stat(".gitignore")?.size ?? 0n) > maxGitignoreBytes;
+    if (scope.isCut || isTooLarge) this.#cutRules.push(path ? `${path}/.gitignore` : ".gitignore");
   }
 
   /** Null where the file is too large, or was changed meanwhile (which is another event, for the next checkpoint). */

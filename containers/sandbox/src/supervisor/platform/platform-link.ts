@@ -1,7 +1,7 @@
 import WebSocket from "ws";
 import { subprotocol } from "../../../../../shared/protocol/client-frame.ts";
 import { maxMessageBytes } from "../../../../../shared/protocol/limits.ts";
-import { SandboxCommand, type SandboxFrame } from "../../../../../shared/protocol/sandbox-frame.ts";
+import { SandboxCommand, type SandboxFrame, type Welcome } from "../../../../../shared/protocol/sandbox-frame.ts";
 import { log, messageOf } from "../../log.ts";
 import { backOffMs } from "./back-off.ts";
 import { fragmentsOf } from "./fragments.ts";
@@ -11,14 +11,19 @@ import { EpochFenced } from "./sandbox-token.ts";
 type WithoutId<F> = F extends { frame_id: string } ? Omit<F, "frame_id"> : never;
 /** A frame as its sender makes it; the link gives it its id. */
 export type OutgoingFrame = WithoutId<SandboxFrame>;
-export type Welcome = Extract<SandboxCommand, { type: "welcome" }>;
 export type Command = Exclude<SandboxCommand, { type: "welcome" | "ack" }>;
+
+/** An open link that nobody attends to, and what came on it meanwhile. */
+export interface FreeLink {
+  socket: WebSocket;
+  unread: Buffer[];
+}
 
 interface LinkOptions {
   url: string;
   /** The token of now: asked at each connect. Rejects with `EpochFenced` where there will never be one. */
   token: () => Promise<string>;
-  hello: { version: string; private_ip: string | null; adopts_in_place?: true };
+  hello: { version: string; private_ip: string | null; adopts_in_place?: true; is_prepared?: true };
   /** Said with each heartbeat. */
   heartbeat?: { is_nobodys: true };
   random: () => number;
@@ -69,21 +74,28 @@ export class PlatformLink {
     );
   }
 
-  /** Goes on with a link that another has released: hello is said at once. */
-  take(socket: WebSocket): void {
+  /** Goes on with a link that another has released: hello is said at once, or was said and answered. */
+  take({ socket, unread }: FreeLink, welcome?: Welcome): void {
     if (socket.readyState !== WebSocket.OPEN) return this.connect();
     socket.removeAllListeners();
     this.#attend(socket);
-    this.#opened();
+    if (welcome) {
+      this.#openedAtMs = this.#heardAtMs = this.#beatAtMs = Date.now();
+      this.#welcome(welcome);
+    } else this.#opened();
+    for (const data of unread.splice(0)) this.#receive(data);
   }
 
   /** Lets go of the link and leaves it open. Null while it is down. */
-  release(): WebSocket | null {
+  release(): FreeLink | null {
     const socket = this.#socket;
     this.#closed = true;
     clearInterval(this.#timer);
-    socket?.removeAllListeners().on("error", (error) => log("link error", { error: messageOf(error) }));
-    return socket;
+    if (!socket) return null;
+    const unread: Buffer[] = [];
+    socket.removeAllListeners().on("error", (error) => log("link error", { error: messageOf(error) }));
+    socket.on("message", (data) => unread.push(data as Buffer));
+    return { socket, unread };
   }
 
   #dial(token: string): void {

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { UploadGrant, type UploadPurpose } from "../../../../../shared/protocol/sandbox-frame.ts";
 import { log, messageOf } from "../../log.ts";
+import { type Stretch, sha256Of } from "../git/stretch.ts";
 import { backOffMs, pause } from "./back-off.ts";
 import { exchange } from "./http-exchange.ts";
 import type { PlatformLink } from "./platform-link.ts";
@@ -23,8 +23,8 @@ export class Uploads {
   }
 
   /** The object's key, once it is durable. */
-  async put(purpose: UploadPurpose, body: Buffer): Promise<string> {
-    const sha256 = createHash("sha256").update(body).digest("hex");
+  async put(purpose: UploadPurpose, body: Stretch): Promise<string> {
+    const sha256 = await sha256Of(body);
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await this.#putOnce(purpose, body, sha256);
@@ -36,7 +36,7 @@ export class Uploads {
     }
   }
 
-  async #putOnce(purpose: UploadPurpose, body: Buffer, sha256: string): Promise<string> {
+  async #putOnce(purpose: UploadPurpose, body: Stretch, sha256: string): Promise<string> {
     const frame = { type: "sandbox.upload_request" as const, purpose, length: body.length, sha256 };
     const grant = UploadGrant.parse(await this.#link.request(frame, grantTimeoutMs));
     if (grant.url === null) return grant.key;

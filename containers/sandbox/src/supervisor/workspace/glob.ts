@@ -5,7 +5,7 @@ type Pattern<Item> = readonly (Item | typeof any)[];
 /** One character of a name. */
 type Single = string | RegExp;
 /** The pattern of one name: text, where nothing in it stands for anything else. */
-type Name = string | Pattern<Single>;
+type Name = string | { texts: readonly string[] } | Pattern<Single>;
 /** The pattern of a path. */
 export type Glob = Pattern<Name>;
 
@@ -30,11 +30,60 @@ function fits<Item, Thing>(
 }
 
 const isChar = (single: Single, char: string) => (typeof single === "string" ? single === char : single.test(char));
-const isName = (name: Name, text: string) => (typeof name === "string" ? name === text : fits(name, text, isChar));
+
+/** Of text and `any` alone: what is between two `any` is looked for from where the one before it was found. */
+function fitsText(texts: readonly string[], name: string): boolean {
+  const [first = "", last = ""] = [texts[0], texts.at(-1)];
+  if (!name.startsWith(first)) return false;
+  const end = name.length - last.length;
+  let from = first.length;
+  for (const text of texts.slice(1, -1)) {
+    const found = name.indexOf(text, from);
+    if (found < 0) return false;
+    from = found + text.length;
+  }
+  return from <= end && name.endsWith(last);
+}
+
+function isName(name: Name, text: string): boolean {
+  if (typeof name === "string") return name === text;
+  return "texts" in name ? fitsText(name.texts, text) : fits(name, text, isChar);
+}
 
 /** `path`: its names, from the pattern's folder down. */
 export function matchesGlob(glob: Glob, path: readonly string[]): boolean {
-  return fits(glob, path, isName);
+  const [first, second] = glob;
+  const isOfAnyFolder = glob.length === 2 && first === any && second !== any && second !== undefined;
+  return isOfAnyFolder ? isName(second, path.at(-1) ?? "") : fits(glob, path, isName);
+}
+
+/** The name that is all the glob says; null for one that says more, or less. */
+export function nameOfGlob([first, second, ...rest]: Glob): string | null {
+  return first === any && typeof second === "string" && rest.length === 0 ? second : null;
+}
+
+/** How much work it is to match it with a name, at worst. */
+export function costOfGlob(glob: Glob): number {
+  return glob.reduce((sum, name) => sum + (name === any || typeof name === "string" ? 4 : costOfName(name)), 0);
+}
+
+/** After an `any` a set is tried at each place of the name. */
+const costOfSet = { behindAny: 128, fixed: 8 };
+
+function costOfName(name: Exclude<Name, string>): number {
+  if ("texts" in name) return 4 + name.texts.length + name.texts.join("").length / 4;
+  const ofSet = name.includes(any) ? costOfSet.behindAny : costOfSet.fixed;
+  return name.reduce((sum, one) => sum + (one instanceof RegExp ? ofSet : 4), 0);
+}
+
+function nameOf(name: Pattern<Single>): Name {
+  if (name.some((one) => one instanceof RegExp)) return name;
+  const texts = [""];
+  for (const one of name) {
+    if (one === any) texts.push("");
+    else texts[texts.length - 1] += one as string;
+  }
+  return texts.length === 1 ? (texts[0] ?? "") : { texts };
 }
 
 /** The glob of gitignore(5); null for one that can match nothing. One that is not anchored may begin in any folder. */
@@ -42,7 +91,7 @@ export function parseGlob(text: string, anchored: boolean): Glob | null {
   const glob: (Name | typeof any)[] = anchored ? [] : [any];
   let name: (Single | typeof any)[] = [];
   const endName = (): void => {
-    glob.push(name.every((one) => typeof one === "string") ? name.join("") : name);
+    glob.push(nameOf(name));
     name = [];
   };
   for (let at = 0; at < text.length;) {

@@ -9,7 +9,7 @@ import { checkOutWithProgram } from "../git/native-checkout.ts";
 import { type Folder, emptyFolder } from "../git/folder-tree.ts";
 import { History } from "../git/history.ts";
 import { ObjectStore } from "../git/object-store.ts";
-import { type PackPart, partOf } from "../git/pack.ts";
+import type { PackPart } from "../git/pack.ts";
 import { StatCache } from "../git/stat-cache.ts";
 import { exchange } from "../platform/http-exchange.ts";
 
@@ -43,7 +43,10 @@ export async function prepareWorkspace(
       })
     : null;
   const history = new History(baseCommit, join(stateDirectory, "parts"));
-  if (source.commit) await history.restore(source.commit, restoredPacks(store, source.pack_urls));
+  if (source.commit) {
+    const gitdir = (await hasGit()) ? store.gitdir : null;
+    await history.restore(source.commit, restoredPacks(store, source.pack_urls), gitdir);
+  }
   const head = source.commit ?? baseCommit;
   const root = head ? await writeTree({ store, stats, workspace, tree: await treeOf(store, head) }) : emptyFolder;
   if (source.tree !== undefined && root.oid !== source.tree)
@@ -56,12 +59,9 @@ async function writeTree(checkout: Parameters<typeof checkOut>[0]): Promise<Fold
   return (await hasGit()) ? checkOutWithProgram(checkout) : checkOut(checkout);
 }
 
-/** The packs of earlier checkpoints, oldest first: one of them in memory at a time. */
+/** The packs of earlier checkpoints, oldest first. */
 async function* restoredPacks(store: ObjectStore, urls: string[]): AsyncGenerator<PackPart> {
-  for (const url of urls) {
-    const pack = await download(url);
-    yield partOf(pack, await store.addPack(pack));
-  }
+  for (const url of urls) yield await store.addPack(await download(url, join(store.gitdir, "incoming.pack")));
 }
 
 /** The supervisor and the toolbox are two users and both write here. */
@@ -80,8 +80,8 @@ async function treeOf(store: ObjectStore, commit: string): Promise<string> {
   return tree;
 }
 
-async function download(url: string): Promise<Buffer> {
-  const answer = await exchange({ url, timeoutMs: packTimeoutMs, maxBytes: maxPackBytes });
+async function download(url: string, into: string): Promise<string> {
+  const answer = await exchange({ url, into, timeoutMs: packTimeoutMs, maxBytes: maxPackBytes });
   if (answer.status !== 200) throw new Error(`a checkpoint's pack could not be read: ${answer.status}`);
-  return answer.body;
+  return into;
 }
