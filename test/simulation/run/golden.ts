@@ -12,7 +12,7 @@ export const goldenTurn: Scenario = {
       actions: [
         { kind: "prompt", afterMs: 1, content: "Prompt 1: [3a]", delivery: "queue" },
         { kind: "prompt", afterMs: 120, content: "Prompt 2: [1,1]", delivery: "queue" },
-        { kind: "interrupt", afterMs: 2900 },
+        { kind: "interrupt", afterMs: 2600 },
       ],
       watches: false,
       decides: true,
