@@ -27,9 +27,13 @@ export class Oracle {
     return this.#git(where, "write-tree");
   }
 
-  /** What differs, for whoever reads a failure. */
-  difference(one: string, other: string): string {
-    return this.#git({}, "diff-tree", "-r", one, other);
+  /** What of a tree a supervisor's repository knows differently, for whoever reads a failure. */
+  difference(tree: string, gitdir: string, other: string): string {
+    const own = this.#git({}, "ls-tree", "-r", tree).split("\n");
+    const others = ofRepository(gitdir, "ls-tree", "-r", other).split("\n");
+    const lines = (side: string, from: string[], than: string[]) =>
+      from.filter((line) => !than.includes(line)).map((line) => `${side} ${line}`);
+    return [...lines("git:", own, others), ...lines("ours:", others, own)].join("\n");
   }
 
   /** Paths that one tree has more than another. Throws where it also lacks or changes some. */
@@ -66,10 +70,12 @@ export class Oracle {
   }
 }
 
-/** The tree of a commit of a supervisor's own repository. */
-export function treeOfCommit(gitdir: string, commit: string): string {
+function ofRepository(gitdir: string, ...args: string[]): string {
   const env = { ...plain, GIT_DIR: gitdir };
-  return execFileSync("git", ["-c", "safe.directory=*", "rev-parse", `${commit}^{tree}`], { env })
+  return execFileSync("git", ["-c", "safe.directory=*", ...args], { env })
     .toString()
     .trim();
 }
+
+/** The tree of a commit of a supervisor's own repository. */
+export const treeOfCommit = (gitdir: string, commit: string) => ofRepository(gitdir, "rev-parse", `${commit}^{tree}`);

@@ -147,9 +147,10 @@ export class World {
     return this.#oracle.treeOf(this.#branch.session.sandbox.workspace, before);
   }
 
-  #same(found: string, expected: string, what: string): void {
-    if (found === expected) return;
-    throw new Error(`${what}: tree ${found}, not ${expected}\n${this.#oracle.difference(expected, found)}`);
+  /** `native` is git's own; the other may be known to the supervisor alone. */
+  #same(native: string, ours: string, what: string): void {
+    if (native === ours) return;
+    throw new Error(`${what}: tree ${native}, not ${ours}\n${this.#oracle.difference(native, this.#gitdir, ours)}`);
   }
 
   async #listed(): Promise<Checkpoint[]> {
@@ -157,10 +158,13 @@ export class World {
     return page.data.toSorted((one, other) => one.number - other.number);
   }
 
+  get #gitdir(): string {
+    return `/proc/${this.#branch.session.sandbox.supervisor}/root/var/lib/sandbox/git`;
+  }
+
   #treeOf({ commit }: Checkpoint): string {
-    const gitdir = `/proc/${this.#branch.session.sandbox.supervisor}/root/var/lib/sandbox/git`;
-    if (!existsSync(gitdir)) throw new Error("the supervisor's repository is not where it was");
-    return treeOfCommit(gitdir, commit);
+    if (!existsSync(this.#gitdir)) throw new Error("the supervisor's repository is not where it was");
+    return treeOfCommit(this.#gitdir, commit);
   }
 
   /** The workspace is what the newest checkpoint says, and that is what git says. */
@@ -172,7 +176,7 @@ export class World {
       this.#branch.trees.push(this.#treeOf(checkpoint));
       this.#count("checkpoints");
     }
-    this.#same(this.#headTree, native, `the newest checkpoint after a ${what}`);
+    this.#same(native, this.#headTree, `git, and the newest checkpoint after a ${what}`);
   }
 
   async #checkpoint(): Promise<boolean> {
@@ -206,7 +210,7 @@ export class World {
     if (added.length !== expected.length)
       throw new Error(`a restore made ${added.length} checkpoints, not ${expected.length}`);
     for (const [index, checkpoint] of added.entries()) {
-      if (!isCold) this.#same(this.#treeOf(checkpoint), expected[index] ?? "", `checkpoint ${index + 1} of a restore`);
+      if (!isCold) this.#same(expected[index] ?? "", this.#treeOf(checkpoint), `checkpoint ${index + 1} of a restore`);
       trees.push(expected[index] ?? "");
       this.#count("checkpoints");
     }

@@ -33,3 +33,22 @@ test.each(found)("%s", async (_, ...steps) => {
     git.remove();
   }
 });
+
+test("a change of mode alone is not lost with a snapshot that was never kept", async () => {
+  const open = await openWorkspace();
+  const git = new NativeGit(open.path);
+  try {
+    execFileSync("bash", ["-c", "echo 1 > tool; chmod +x tool"], { cwd: open.path });
+    await keepSnapshot(open.workspace);
+    // Longer than what the cache of stats takes for too fresh to be sure of.
+    execFileSync("bash", ["-c", "chmod -x tool; sleep 0.2"], { cwd: open.path });
+    open.workspace.distrust("the test changed it");
+    const { undo } = await open.workspace.snapshot();
+    undo();
+    open.workspace.distrust("the test changed it");
+    expect(await keepSnapshot(open.workspace)).toBe(git.tree());
+  } finally {
+    open.close();
+    git.remove();
+  }
+});

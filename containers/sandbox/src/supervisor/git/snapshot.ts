@@ -1,9 +1,11 @@
+import type { BigIntStats } from "node:fs";
 import { type ChangedFolder, nothingChanged } from "../workspace/changed-paths.ts";
 import { IgnoreScope } from "../workspace/ignore-rules.ts";
 import { OpenFolder, errorCode } from "../workspace/open-folder.ts";
 import {
   type Entry,
   type FileEntry,
+  type FileMode,
   type Folder,
   emptyFolder,
   isGitFolder,
@@ -126,9 +128,12 @@ class SnapshotWalk {
       if (!isTracked && (place.ignored || place.scope.ignores(name, false))) return this.#removed(path, before);
       const old = before?.kind === "file" ? before : null;
       if (before && !old) this.#removed(path, before);
-      if (old && changed.whole && this.#options.stats.isUnchanged(path, found, old.oid)) return old;
+      const mode = modeOf(found);
+      // The cache knows contents: it may have seen this one in a snapshot that was never kept, with another mode.
+      const isKnown = changed.whole && old?.mode === mode && this.#options.stats.isUnchanged(path, found, old.oid);
+      if (isKnown) return old;
       if (found.isFile() && found.size > maxFileBytes) this.#leftOut.push(path);
-      const entry = this.#file(place, name, found.isSymbolicLink(), (found.mode & ownerMayExecute) !== 0n);
+      const entry = this.#file(place, name, mode);
       if (!entry) return old;
       this.#options.stats.remember(path, found, entry.oid);
       if (old?.oid === entry.oid && old.mode === entry.mode) return old;
@@ -170,11 +175,10 @@ class SnapshotWalk {
   }
 
   /** Null where the file is too large, or was changed meanwhile (which is another event, for the next checkpoint). */
-  #file(place: Place, name: string, isLink: boolean, executable: boolean): FileEntry | null {
-    const body = isLink ? place.open.linkTarget(name) : place.open.read(name, maxFileBytes);
+  #file(place: Place, name: string, mode: FileMode): FileEntry | null {
+    const body = mode === "120000" ? place.open.linkTarget(name) : place.open.read(name, maxFileBytes);
     if (!body) return null;
     const oid = this.#options.store.put("blob", body);
-    const mode = isLink ? "120000" : executable ? "100755" : "100644";
     return { kind: "file", mode, oid, sizeBytes: body.length };
   }
 
@@ -188,6 +192,11 @@ class SnapshotWalk {
     }
     return null;
   }
+}
+
+function modeOf(found: BigIntStats): FileMode {
+  if (found.isSymbolicLink()) return "120000";
+  return (found.mode & ownerMayExecute) === 0n ? "100644" : "100755";
 }
 
 const maxGitignoreBytes = 1024 * 1024;
