@@ -7,6 +7,8 @@ export interface Billed {
   output_tokens: number;
   cache_read_tokens: number;
   cache_write_tokens: number;
+  /** The answer was interrupted: its worker did not hear what the server may have written to the end. */
+  is_broken_off?: boolean;
 }
 
 export interface BillingReport {
@@ -37,7 +39,8 @@ export function compareBilling(ledger: Billed[], calls: ModelCall[]): BillingRep
       usage.cache_creation_input_tokens,
     ];
     // Of an answer that was broken off nobody counts the words but who heard them.
-    const words = call?.usage ? row.output_tokens : Math.max(row.output_tokens, usage.output_tokens);
+    const isWhole = call?.usage && row.is_broken_off !== true;
+    const words = isWhole ? row.output_tokens : Math.max(row.output_tokens, usage.output_tokens);
     const billed = [row.input_tokens, words, row.cache_read_tokens, row.cache_write_tokens];
     return said.join() === billed.join()
       ? []

@@ -34,9 +34,12 @@ export async function readStored(stateDir: string, key: SessionKey): Promise<Sto
     const table = { client, name: operator["TABLE_NAME"] ?? "" };
     const found = await readSessionForDoctor({ table, objects: s3Objects(s3, operator["BUCKET_NAME"] ?? "") }, key);
     if (found === null) return { violations: [`${key.session_id} never rests`], ledger: [], taskIds: [] };
+    const brokenOff = new Set(
+      found.log.flatMap((row) => (row.kind === "message" && row.interrupted ? [`${row.turn_id} ${row.step}`] : [])),
+    );
     return {
       violations: examine(found, { now: Date.now() }).map(lineOf),
-      ledger: found.ledger,
+      ledger: found.ledger.map((row) => ({ ...row, is_broken_off: brokenOff.has(`${row.turn_id} ${row.step}`) })),
       // Of an ARN the last part is the task's id.
       taskIds: found.containers.flatMap(({ task_id }) => task_id?.split("/").at(-1) ?? []),
     };
