@@ -62,6 +62,8 @@ export class ToolCalls {
   readonly #completions = new Map<string, Completion | null>();
 
   readonly #kept: string[] = [];
+  /** When every call that came so far has been handed on, or has failed. */
+  #handedOn: Promise<unknown> = Promise.resolve();
 
   constructor(options: ToolCallsOptions) {
     this.#options = options;
@@ -77,8 +79,10 @@ export class ToolCalls {
     if (completion) return this.#options.link.sendDurable(completion);
     if (completion === null || this.#running.has(command.call_id)) return;
     const call = this.#begin(command);
+    const dispatched = this.#dispatch(call, this.#handedOn);
+    this.#handedOn = dispatched.catch(() => undefined);
     try {
-      await this.#dispatch(call);
+      await dispatched;
     } catch (error) {
       await this.#fail(call, messageOf(error));
     }
@@ -141,7 +145,8 @@ export class ToolCalls {
     return call;
   }
 
-  async #dispatch(call: RunningCall): Promise<void> {
+  /** One whose input or variables take longer is not overtaken: the model means the order of its calls. */
+  async #dispatch(call: RunningCall, before: Promise<unknown>): Promise<void> {
     const { call_id, name, timeout_ms } = call.command;
     await this.#options.ready;
     const input = await inputOf(call.command);
@@ -149,6 +154,7 @@ export class ToolCalls {
     if (refusal !== null) throw new Error(refusal);
     if (!(await this.#options.toolbox.connected(toolboxWaitMs))) throw new Error("the tool runner is not there");
     const environment = name === "bash" ? await this.#options.configuration.variables() : {};
+    await before;
     if (call.cancelled || this.#running.get(call_id) !== call) return;
     const note = this.#options.takeNote();
     if (note !== null) call.whole.push(note);
