@@ -2,38 +2,26 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointManifest } from "../../../shared/protocol/checkpoint-manifest.ts";
-import { FakePlatform, emptySource } from "./support/fake-platform.ts";
-import { GitHost, git } from "./support/git-host.ts";
-import { SandboxTask } from "./support/sandbox-task.ts";
+import { type WorkspaceSource, emptySource } from "../../../shared/protocol/sandbox-frame.ts";
+import { eachTestHas, gitHost, newTask, startPlatform } from "./support/each-test.ts";
+import type { FakePlatform } from "./support/fake-platform.ts";
+import { git } from "./support/git-host.ts";
+import type { SandboxTask } from "./support/sandbox-task.ts";
 
 // Each test starts real processes, which a busy machine takes its time for.
 jest.setTimeout(40_000);
 
-const host = new GitHost();
+const host = gitHost();
 let platform: FakePlatform;
 let task: SandboxTask;
 
-const trap = new GitHost();
+const trap = gitHost();
 
-beforeAll(async () => {
-  await host.start();
-  await trap.start();
-});
-afterAll(() => {
-  host.stop();
-  trap.stop();
-});
-beforeEach(async () => {
-  platform = new FakePlatform();
-  await platform.start();
-  task = new SandboxTask();
+eachTestHas((aPlatform, aTask) => ([platform, task] = [aPlatform, aTask]));
+beforeEach(() => {
   host.refuseWith = null;
   host.redirectTo = null;
   host.requests.length = 0;
-});
-afterEach(async () => {
-  await task.stop();
-  platform.stop();
 });
 
 const pushTo = (name: string, branch = "ai/work") => ({
@@ -59,7 +47,7 @@ function project(name: string): { bare: string; base: string } {
   return { bare, base: git(bare, "rev-parse", "main") };
 }
 
-async function startOn(name: string, more: Partial<typeof emptySource> = {}): Promise<string> {
+async function startOn(name: string, more: Partial<WorkspaceSource> = {}): Promise<string> {
   platform.source = { ...emptySource, repo_url: host.url(name), target_branch: "main", branch: "ai/work", ...more };
   await task.start(platform);
   const ready = await platform.next("sandbox.ready");
@@ -237,10 +225,9 @@ test("a new container restores base and packs, and goes on from there", async ()
 
   const objects = platform.objects;
   platform.stop();
-  platform = new FakePlatform();
-  await platform.start();
+  platform = await startPlatform();
   for (const [key, body] of objects) platform.objects.set(key, body);
-  task = new SandboxTask();
+  task = newTask();
   await startOn("restored", {
     base_commit: base,
     commit: commits[2] ?? null,

@@ -1,26 +1,18 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FakePlatform, emptySource } from "./support/fake-platform.ts";
-import { GitHost, git } from "./support/git-host.ts";
-import { SandboxTask } from "./support/sandbox-task.ts";
+import { emptySource } from "../../../shared/protocol/sandbox-frame.ts";
+import { eachTestHas, gitHost, newTask, startPlatform } from "./support/each-test.ts";
+import type { FakePlatform } from "./support/fake-platform.ts";
+import { git } from "./support/git-host.ts";
+import type { SandboxTask } from "./support/sandbox-task.ts";
 
 jest.setTimeout(40_000);
 
-const host = new GitHost();
+const host = gitHost();
 let platform: FakePlatform;
 let task: SandboxTask;
 
-beforeAll(() => host.start());
-afterAll(() => host.stop());
-beforeEach(async () => {
-  platform = new FakePlatform();
-  await platform.start();
-  task = new SandboxTask();
-});
-afterEach(async () => {
-  await task.stop();
-  platform.stop();
-});
+eachTestHas((aPlatform, aTask) => ([platform, task] = [aPlatform, aTask]));
 
 const pushTo = (branch: string) => ({ url: host.url("forked"), branch, username: "token", password: "secret" });
 
@@ -48,10 +40,9 @@ test("a fork that starts from packs of later checkpoints pushes nothing of those
 
   const { objects } = platform;
   platform.stop();
-  platform = new FakePlatform();
-  await platform.start();
+  platform = await startPlatform();
   for (const [key, body] of objects) platform.objects.set(key, body);
-  task = new SandboxTask();
+  task = newTask();
   const pack_urls = [first, ...later].map(({ pack_key }) => platform.urlOf(pack_key));
   platform.source = { ...source, branch: "ai/fork", base_commit: base, commit: first.commit, pack_urls };
   await task.start(platform);

@@ -7,7 +7,7 @@ import { Pusher } from "../../../containers/sandbox/src/supervisor/git/pusher.ts
 import { prepareWorkspace } from "../../../containers/sandbox/src/supervisor/workspace/prepare.ts";
 import { Workspace } from "../../../containers/sandbox/src/supervisor/workspace/workspace.ts";
 import type { OutgoingFrame, PlatformLink } from "../../../containers/sandbox/src/supervisor/platform/platform-link.ts";
-import { emptySource } from "./support/fake-platform.ts";
+import { emptySource } from "../../../shared/protocol/sandbox-frame.ts";
 import { git, GitHost } from "./support/git-host.ts";
 
 type Taken = Extract<OutgoingFrame, { type: "sandbox.checkpoint_taken" }>;

@@ -1,8 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { emptySource, FakePlatform } from "./support/fake-platform.ts";
-import { SandboxTask } from "./support/sandbox-task.ts";
+import { emptySource } from "../../../shared/protocol/sandbox-frame.ts";
+import { eachTestHas, newTask } from "./support/each-test.ts";
+import type { FakePlatform } from "./support/fake-platform.ts";
+import type { SandboxTask } from "./support/sandbox-task.ts";
 
 // Each test starts real processes, which a busy machine takes its time for.
 jest.setTimeout(40_000);
@@ -10,15 +12,7 @@ jest.setTimeout(40_000);
 let platform: FakePlatform;
 let task: SandboxTask;
 
-beforeEach(async () => {
-  platform = new FakePlatform();
-  await platform.start();
-  task = new SandboxTask();
-});
-afterEach(async () => {
-  await task.stop();
-  platform.stop();
-});
+eachTestHas((aPlatform, aTask) => ([platform, task] = [aPlatform, aTask]));
 
 test.each(["supervisor", "toolbox"])("%s --version", (name) => {
   const main = resolve(import.meta.dirname, `../../../containers/sandbox/src/${name}/main.ts`);
@@ -153,7 +147,7 @@ test("a checkpoint that is another tree than its row says is never worked on", a
   ] as const) {
     platform.frames.length = 0;
     platform.source = { ...source, tree };
-    task = new SandboxTask();
+    task = newTask();
     await task.start(platform);
     if (fits) {
       expect(await platform.next("sandbox.ready")).toMatchObject({ restored_commit: checkpoint.commit });
@@ -269,7 +263,7 @@ asRoot(
   "two users (as root): private files of the toolbox reach the checkpoint, the supervisor's state stays private",
   async () => {
     await task.stop();
-    task = new SandboxTask({ supervisor: 1001, toolbox: 1000 });
+    task = newTask({ supervisor: 1001, toolbox: 1000 });
     await task.start(platform);
     await platform.next("sandbox.ready");
     await platform.runTool("write", { file_path: "by/tool.txt", content: "tool\n" });

@@ -4,29 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { controlKeyHeader, doorPath } from "../../../shared/protocol/door.ts";
 import { mergeTarget, type MergeBody, type MergeResult } from "../../../shared/protocol/merge.ts";
-import { FakePlatform, emptySource } from "./support/fake-platform.ts";
-import { GitHost, git } from "./support/git-host.ts";
-import { SandboxTask } from "./support/sandbox-task.ts";
+import { emptySource } from "../../../shared/protocol/sandbox-frame.ts";
+import { eachTestHas, gitHost, newTask } from "./support/each-test.ts";
+import type { FakePlatform } from "./support/fake-platform.ts";
+import { git } from "./support/git-host.ts";
+import type { SandboxTask } from "./support/sandbox-task.ts";
 
 // Each test starts real processes, which a busy machine takes its time for.
 jest.setTimeout(60_000);
 
-const host = new GitHost();
+const host = gitHost();
 let platform: FakePlatform;
 let task: SandboxTask;
 let ids = 0;
 
-beforeAll(() => host.start());
-afterAll(() => host.stop());
-beforeEach(async () => {
-  platform = new FakePlatform();
-  await platform.start();
-  task = new SandboxTask();
-});
-afterEach(async () => {
-  await task.stop();
-  platform.stop();
-});
+eachTestHas((aPlatform, aTask) => ([platform, task] = [aPlatform, aTask]));
 
 const person = { name: "Ada", email: "ada@example.com" };
 const credential = { username: "robot", password: "one-push" };
@@ -148,7 +140,7 @@ test("the packs alone bring a merge back in another container, which knows what 
     commit: commitOf,
     pack_urls: [...new Set(packs)],
   };
-  task = new SandboxTask();
+  task = newTask();
   await task.start(platform);
   await platform.next("sandbox.ready");
   expect(read("theirs.txt")).toBe("theirs\n".repeat(1000));
@@ -202,7 +194,7 @@ async function restart(how: "killed" | "stopped"): Promise<void> {
     pack_urls: [...new Set(taken.map(({ pack_key }) => platform.urlOf(pack_key)))],
     ...(newest?.merging ? { merging: newest.merging } : {}),
   };
-  task = new SandboxTask();
+  task = newTask();
   await task.start(platform);
   await platform.next("sandbox.ready");
 }

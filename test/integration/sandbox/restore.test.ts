@@ -3,28 +3,20 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileS
 import { join } from "node:path";
 import { blobsIn } from "../../../shared/git/blob-bundle.ts";
 import { CheckpointManifest } from "../../../shared/protocol/checkpoint-manifest.ts";
-import { FakePlatform, emptySource } from "./support/fake-platform.ts";
-import { GitHost, git } from "./support/git-host.ts";
-import { SandboxTask } from "./support/sandbox-task.ts";
+import { emptySource } from "../../../shared/protocol/sandbox-frame.ts";
+import { eachTestHas, gitHost } from "./support/each-test.ts";
+import type { FakePlatform } from "./support/fake-platform.ts";
+import { git } from "./support/git-host.ts";
+import type { SandboxTask } from "./support/sandbox-task.ts";
 
 // Each test starts real processes, which a busy machine takes its time for.
 jest.setTimeout(40_000);
 
-const host = new GitHost();
+const host = gitHost();
 let platform: FakePlatform;
 let task: SandboxTask;
 
-beforeAll(() => host.start());
-afterAll(() => host.stop());
-beforeEach(async () => {
-  platform = new FakePlatform();
-  await platform.start();
-  task = new SandboxTask();
-});
-afterEach(async () => {
-  await task.stop();
-  platform.stop();
-});
+eachTestHas((aPlatform, aTask) => ([platform, task] = [aPlatform, aTask]));
 
 const person = { name: "Ada", email: "ada@example.com" };
 let operations = 0;

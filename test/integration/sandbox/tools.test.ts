@@ -120,20 +120,30 @@ test("the shell's environment holds no secrets, and HOME is outside the workspac
   expect(output).not.toContain(`HOME=${task.workspace}`);
 });
 
+/** A run whose input the sandbox has to fetch first. */
+function runFetched(call_id: string, name: string, input: Record<string, unknown>) {
+  platform.objects.set(call_id, Buffer.from(JSON.stringify(input)));
+  const input_url = platform.urlOf(call_id);
+  platform.send({ type: "tool.run", call_id, nonce: "n", name, input: null, input_url, timeout_ms: 5000 });
+  return platform.next("sandbox.tool_completed", (frame) => frame.call_id === call_id);
+}
+
 test("input that is too large for a message is fetched", async () => {
-  platform.objects.set("input", Buffer.from(JSON.stringify({ command: "echo fetched" })));
-  platform.send({
-    type: "tool.run",
-    call_id: "by-url",
-    nonce: "n",
-    name: "bash",
-    input: null,
-    input_url: platform.urlOf("input"),
-    timeout_ms: 5000,
-  });
-  expect(await platform.next("sandbox.tool_completed", (frame) => frame.call_id === "by-url")).toMatchObject({
-    output: "fetched",
-  });
+  expect(await runFetched("by-url", "bash", { command: "echo fetched" })).toMatchObject({ output: "fetched" });
+});
+
+test("a call that takes longer to begin is not overtaken by the one after it", async () => {
+  const wrote = runFetched("slow-to-begin", "write", { file_path: "in-order", content: "first" });
+  const [, read] = await Promise.all([wrote, bash("cat in-order; rm in-order")]);
+  expect(read).toMatchObject({ is_error: false, output: "first" });
+});
+
+test("one whose input cannot be had fails, and the one after it runs", async () => {
+  const failing = runFetched("no-input", "bash", { command: "echo never" });
+  platform.objects.delete("no-input");
+  const [failed, after] = await Promise.all([failing, bash("echo after")]);
+  expect(failed.is_error).toBe(true);
+  expect(after).toMatchObject({ is_error: false, output: "after" });
 });
 
 test("time-out and cancel end the command, and spare the server of an earlier call", async () => {

@@ -7,15 +7,11 @@ import { AppError } from "../../../shared/errors.ts";
 import { mergeTarget, type MergeBody, type MergeResult } from "../../../shared/protocol/merge.ts";
 import { fakeDoor } from "../../support/fakes.ts";
 import { runningSandbox } from "../../support/running-sandbox.ts";
-import { startSessions, type Sessions } from "./support.ts";
+import { startWithRepositories, type Sessions } from "./support.ts";
 
 let sessions: Sessions;
 beforeAll(async () => {
-  sessions = await startSessions();
-  sessions.deps.gitHosts.inspect = async () => ({
-    kind: "found",
-    facts: { defaultBranch: "main", branches: new Map([["main", "c0"]]) },
-  });
+  sessions = await startWithRepositories();
 });
 afterAll(() => sessions.stop());
 beforeEach(() => sessions.ask("GET", "/me"));

@@ -6,15 +6,11 @@ import type { PullRequestWish } from "../../../shared/ports/pull-requests.ts";
 import { fakeDoor } from "../../support/fakes.ts";
 import { socketDriver } from "../../support/socket-driver.ts";
 import { runningSandbox } from "../../support/running-sandbox.ts";
-import { startSessions, unknownId, type Sessions } from "./support.ts";
+import { startWithRepositories, unknownId, type Sessions } from "./support.ts";
 
 let sessions: Sessions;
 beforeAll(async () => {
-  sessions = await startSessions();
-  sessions.deps.gitHosts.inspect = async () => ({
-    kind: "found",
-    facts: { defaultBranch: "main", branches: new Map([["main", "c0"]]) },
-  });
+  sessions = await startWithRepositories();
 });
 afterAll(() => sessions.stop());
 beforeEach(() => sessions.ask("GET", "/me"));

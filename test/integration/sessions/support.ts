@@ -75,4 +75,12 @@ export async function startSessions() {
 
 export type Sessions = Awaited<ReturnType<typeof startSessions>>;
 
+/** Every repository that somebody names is there, with one branch. */
+export async function startWithRepositories(): Promise<Sessions> {
+  const sessions = await startSessions();
+  const facts = { defaultBranch: "main", branches: new Map([["main", "c0"]]) };
+  sessions.deps.gitHosts.inspect = async () => ({ kind: "found", facts });
+  return sessions;
+}
+
 export const unknownId = "00000000-0000-4000-8000-000000000000";

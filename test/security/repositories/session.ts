@@ -7,7 +7,7 @@ import { Pusher } from "../../../containers/sandbox/src/supervisor/git/pusher.ts
 import { prepareWorkspace } from "../../../containers/sandbox/src/supervisor/workspace/prepare.ts";
 import { Workspace } from "../../../containers/sandbox/src/supervisor/workspace/workspace.ts";
 import type { PushOutcome, PushTarget, TakenCheckpoint } from "../../../shared/protocol/sandbox-frame.ts";
-import { emptySource } from "../../integration/sandbox/support/fake-platform.ts";
+import { emptySource } from "../../../shared/protocol/sandbox-frame.ts";
 
 interface OpenSession {
   workspace: string;

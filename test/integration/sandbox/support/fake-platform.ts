@@ -7,18 +7,10 @@ import {
   SandboxFrame,
   type SandboxFrameType,
   type WorkspaceSource,
+  emptySource,
 } from "../../../../shared/protocol/sandbox-frame.ts";
 
 type FrameOf<T extends SandboxFrameType> = Extract<SandboxFrame, { type: T }>;
-
-export const emptySource: WorkspaceSource = {
-  repo_url: null,
-  target_branch: null,
-  base_commit: null,
-  branch: null,
-  commit: null,
-  pack_urls: [],
-};
 
 /** The platform's side of the protocol, over a real HTTP server and WebSocket: tokens, the link, object storage. */
 export class FakePlatform {
@@ -27,7 +19,7 @@ export class FakePlatform {
   /** In order: `put:<key>` and the types of frames. */
   readonly happened: string[] = [];
   readonly authorizations: string[] = [];
-  source = emptySource;
+  source: WorkspaceSource = emptySource;
   /** Null: as a platform that has none. */
   configuration: SandboxConfiguration | null = null;
   idleStopSeconds = 3600;

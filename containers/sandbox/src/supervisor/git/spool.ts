@@ -1,8 +1,5 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import type { Stretch } from "./stretch.ts";
-
-/** From here on it lies on the disk. */
-const mostInMemory = 8 * 1024 * 1024;
+import { mostInMemory, type Stretch } from "./stretch.ts";
 
 /** Collects bytes, in memory as long as they are few. */
 export class Spool {

@@ -12,8 +12,8 @@ export interface FileStretch {
 export type Stretch = Buffer | FileStretch;
 
 const chunkBytes = 1024 * 1024;
-/** More than this is put together on the disk. */
-const mostInMemory = 8 * 1024 * 1024;
+/** More than this lies on the disk. */
+export const mostInMemory = 8 * 1024 * 1024;
 
 /** What is yielded is overwritten by the next. */
 export async function* chunksOf(stretch: Stretch): AsyncGenerator<Buffer> {
