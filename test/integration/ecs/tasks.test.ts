@@ -300,7 +300,8 @@ describe("stopping the platform", () => {
     const { taskArn } = await ecs.run();
     await ecs.ready(taskArn);
     const marker = `9${Math.floor(Math.random() * 1e6)}`;
-    await ecs.shell(taskArn, "toolbox", `nohup setsid sleep ${marker} >/dev/null 2>&1 & echo started`);
+    const isUp = `until grep -qs ${marker} /proc/$!/cmdline; do sleep 0.02; done`;
+    await ecs.shell(taskArn, "toolbox", `nohup setsid sleep ${marker} >/dev/null 2>&1 & ${isUp}; echo started`);
     expect(await processesWith(marker)).not.toEqual([]);
     await ecs.run();
     await ecs.stop();
