@@ -49,13 +49,15 @@ export function memoryObjects(): Objects & { stored: Map<string, Uint8Array> } {
 
 /** Of the same objects; `putAt`: when each was put, for ever ago where it says nothing. */
 export function memoryRemoval(stored: Map<string, Uint8Array>, putAt = new Map<string, number>()): ObjectRemoval {
+  const remove = async (keys: readonly string[]) => {
+    for (const key of keys) stored.delete(key);
+  };
+  const below = (prefix: string) => [...stored.keys()].filter((key) => key.startsWith(prefix));
   return {
-    async removeBelow(prefix, except, before = Infinity) {
-      const isKept = (key: string) => except.some((kept) => key.startsWith(kept)) || (putAt.get(key) ?? 0) > before;
-      const gone = [...stored.keys()].filter((key) => key.startsWith(prefix) && !isKept(key));
-      for (const key of gone) stored.delete(key);
-      return gone.length;
-    },
+    removeBelow: (prefix, except) =>
+      remove(below(prefix).filter((key) => !except.some((kept) => key.startsWith(kept)))),
+    listBelow: async (prefix, before = Infinity) => below(prefix).filter((key) => (putAt.get(key) ?? 0) <= before),
+    remove,
   };
 }
 

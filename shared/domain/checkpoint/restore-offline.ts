@@ -22,7 +22,7 @@ export type OfflineRestoreDeps = ConversationDeps & AnnounceDeps & Pick<TurnDeps
 /** The next checkpoint: the files of the asked one, upon the newest. Null where they are that already. */
 async function rowOf(
   deps: OfflineRestoreDeps,
-  key: SessionKey,
+  key: SessionKey & { epoch: number },
   operation: RestoreOperation,
   newest: StoredCheckpoint,
 ): Promise<CheckpointRow | null> {
@@ -77,7 +77,7 @@ export async function restoreOffline(deps: OfflineRestoreDeps, key: SessionKey):
   const operation = planned && operationOf(planned);
   if (!planned || operation?.kind !== "restore") return true;
   const newest = await latestCheckpoint(deps.table, planned);
-  const row = newest && (await rowOf(deps, key, operation, newest));
+  const row = newest && (await rowOf(deps, { ...key, epoch: planned.epoch }, operation, newest));
   const container = await latestContainer(deps.table, key);
   if (container && hasNotEnded(container)) return false;
   const outcome = await transition(

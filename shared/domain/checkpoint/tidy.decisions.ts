@@ -1,4 +1,6 @@
-/** Whoever read a list of packs has what it needs by then, or holds it; and an upload that is to be named is named. */
+import { epochOf } from "./object-name.ts";
+
+/** Whoever read a list of packs has what it needs by then, or holds it. */
 export const tidyGraceMs = 24 * 3_600_000;
 
 /** Consolidations are rare: one partition of the index takes them all. */
@@ -25,4 +27,23 @@ export function inUse<T extends Listed>(newest: readonly T[], now: number): T[] 
 export function packsFor(checkpoint: Listed, newest: Listed): string[] {
   const kept = new Set(newest.pack_keys);
   return checkpoint.pack_keys.every((key) => kept.has(key)) ? checkpoint.pack_keys : newest.pack_keys;
+}
+
+interface Known {
+  /** Packs that somebody may start from. */
+  needed: readonly string[];
+  /** Packs that a row named once, and that a later one needed no more. */
+  freed: readonly string[];
+  /** No container of an earlier epoch has named anything since a grace. */
+  over: number;
+}
+
+/**
+ * Of the packs that are stored, those that no row names from now on: a row names new packs of its own epoch alone, under
+ * which epochs only rise, and a pack once. An older version's names have none: those were named within the grace.
+ */
+export function removable(stored: readonly string[], { needed, freed, over }: Known): string[] {
+  const kept = new Set(needed);
+  const named = new Set(freed);
+  return stored.filter((key) => !kept.has(key) && (named.has(key) || (epochOf(key) ?? -1) < over));
 }

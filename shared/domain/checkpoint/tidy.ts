@@ -4,15 +4,18 @@ import type { Clock } from "../../ports/clock.ts";
 import type { JobQueue } from "../../ports/job-queue.ts";
 import type { Log } from "../../ports/log.ts";
 import type { ObjectRemoval } from "../../ports/object-removal.ts";
+import type { Objects } from "../../ports/objects.ts";
 import { readConversation } from "../conversation/conversation.ts";
-import { holdersOf } from "../session/pack-hold.ts";
+import { holdsOn } from "../session/pack-hold.ts";
 import type { SessionKey } from "../timeline/row.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import { latestCheckpoint, listCheckpoints, seedOf, type StoredCheckpoint } from "./checkpoint.ts";
-import { inUse, tidyGraceMs, tidyShard } from "./tidy.decisions.ts";
+import { inUse, removable, tidyGraceMs, tidyShard } from "./tidy.decisions.ts";
+import { epochsOver, tidyUploads } from "./tidy-uploads.ts";
 
 export interface TidyDeps {
   table: Table;
+  objects: Pick<Objects, "get">;
   objectRemoval: ObjectRemoval;
   clock: Pick<Clock, "now">;
   log: Log;
@@ -53,10 +56,13 @@ async function packsOf(table: Table, key: SessionKey, now: number): Promise<stri
 
 type Freeing = SessionKey & { seq: number };
 
-/** Whether that checkpoint freed packs a grace ago, and nobody removed them since. */
-async function isDue(table: Table, freeing: Freeing, now: number): Promise<boolean> {
-  const { data } = await rows(table).entities.gitCheckpoint.get(freeing).go({ consistent: true });
-  return data?.tidy_at !== undefined && data.tidy_at <= now;
+/** Where that checkpoint freed packs a grace ago and nobody removed them since: which ones. */
+async function dueOf(table: Table, { seq, ...key }: Freeing, now: number): Promise<string[] | null> {
+  const { gitCheckpoint } = rows(table).entities;
+  const { data } = await gitCheckpoint.get({ ...key, seq }).go({ consistent: true });
+  if (data?.tidy_at === undefined || data.tidy_at > now) return null;
+  const before = await gitCheckpoint.query.byNumber({ ...key, number: data.number - 1 }).go({ limit: 1 });
+  return (before.data[0]?.pack_keys ?? []).filter((pack) => !data.pack_keys.includes(pack));
 }
 
 async function markTidied(table: Table, freeing: Freeing): Promise<void> {
@@ -64,24 +70,35 @@ async function markTidied(table: Table, freeing: Freeing): Promise<void> {
   await gitCheckpoint.patch(freeing).remove(["tidy_shard", "tidy_at"]).go();
 }
 
+async function tidyPacks(
+  deps: TidyDeps,
+  key: SessionKey,
+  sessions: SessionKey[],
+  { freed, over, now }: { freed: string[]; over: number; now: number },
+): Promise<void> {
+  const needed = await inParallel(sessions, holdersAtOnce, (one) => packsOf(deps.table, one, now));
+  const stored = await deps.objectRemoval.listBelow(`${objectKey(key, "packs")}/`, now - tidyGraceMs);
+  const gone = removable(stored, { needed: needed.flat(), freed, over });
+  await deps.objectRemoval.remove(gone);
+  deps.log.info("packs tidied", { ...key, count: gone.length });
+}
+
 /**
- * Removes the packs that no checkpoint needs which anybody may start from, and uploads that none ever named. May die
- * anywhere and be repeated: what is due stays so until its packs are gone.
+ * Removes the packs that no checkpoint needs which anybody may start from, and what earlier containers put that no
+ * checkpoint names. May die anywhere and be repeated: what is due stays so until all is gone.
  */
 export async function tidySession(deps: TidyDeps, { tenant_id, session_id, seq }: Freeing): Promise<void> {
   const key = { tenant_id, session_id };
   const now = deps.clock.now();
-  if (!(await readConversation(deps.table, key)) || !(await isDue(deps.table, { ...key, seq }, now))) return;
-  const holders = await holdersOf(deps.table, key);
+  const conversation = await readConversation(deps.table, key);
+  const freed = conversation && (await dueOf(deps.table, { ...key, seq }, now));
+  if (!freed) return;
+  const { holders, copying } = await holdsOn(deps.table, key);
   // What a fork takes over is not said before it is open: the sweeper asks again.
-  if (holders.some(({ copying }) => copying)) return;
-  if (holders.length <= maxHolders) {
-    const needed = await inParallel([key, ...holders.map(({ holder }) => holder)], holdersAtOnce, (one) =>
-      packsOf(deps.table, one, now),
-    );
-    const count = await deps.objectRemoval.removeBelow(`${objectKey(key, "packs")}/`, needed.flat(), now - tidyGraceMs);
-    deps.log.info("packs tidied", { ...key, count });
-  }
+  if (copying) return;
+  const over = await epochsOver(deps.table, key, now);
+  if (holders.length <= maxHolders) await tidyPacks(deps, key, [key, ...holders], { freed, over, now });
+  await tidyUploads(deps, conversation, over);
   await markTidied(deps.table, { ...key, seq });
 }
 

@@ -3,6 +3,7 @@ import type { Objects } from "../../ports/objects.ts";
 import { maxTransferBytes } from "../../protocol/file.ts";
 import { maxPackBytes } from "../../protocol/limits.ts";
 import type { UploadGrant, UploadPurpose } from "../../protocol/sandbox-frame.ts";
+import { nameOf } from "../checkpoint/object-name.ts";
 import { transferKey } from "../file/transfer.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import type { Link } from "./link.ts";
@@ -19,16 +20,20 @@ const folders: Record<UploadPurpose, { folder: string; maxBytes: number }> = {
 
 const urlSeconds = 900;
 
+function keyFor({ key, epoch }: Link, purpose: UploadPurpose, sha256: string): string {
+  const { folder } = folders[purpose];
+  if (purpose === "transfer") return transferKey(key, sha256);
+  return objectKey(key, folder, purpose === "tool_output" ? sha256 : nameOf(epoch, sha256));
+}
+
 /** Where the sandbox may put exactly these bytes, once, below its own session. Throws `payload_too_large`. */
 export async function grantUpload(
   objects: Pick<Objects, "head" | "presignPut">,
   link: Link,
   wanted: { purpose: UploadPurpose; length: number; sha256: string },
 ): Promise<UploadGrant> {
-  const { folder, maxBytes } = folders[wanted.purpose];
-  if (wanted.length > maxBytes) throw new AppError("payload_too_large");
-  const { purpose, sha256 } = wanted;
-  const key = purpose === "transfer" ? transferKey(link.key, sha256) : objectKey(link.key, folder, sha256);
+  if (wanted.length > folders[wanted.purpose].maxBytes) throw new AppError("payload_too_large");
+  const key = keyFor(link, wanted.purpose, wanted.sha256);
   // Small ones are sent again rather than asked about: storage refuses what it has, which is as good.
   const there = wanted.length > megabyte ? await objects.head(key) : null;
   if (there?.length === wanted.length) return { key, url: null, headers: {} };

@@ -108,6 +108,8 @@ export const conversationEntity = createSchema({
     steer_seq: { type: "number" },
     /** The newest container's epoch; 0 before the first. */
     epoch: { type: "number", required: true },
+    /** What containers before this epoch put and no checkpoint names is removed; absent: of none. */
+    tidied_epoch: { type: "number" },
     /** Milliseconds; until then somebody waits for a container, whether a turn runs or not. */
     container_wanted_until: { type: "number" },
     /** Why the last such wish came to nothing. */

@@ -40,19 +40,9 @@ export function endCopying(entities: TransactionEntities, key: SessionKey, sourc
   return entities.packHold.patch({ tenant_id, owner_id: source, holder_id }).remove(["copying"]).commit();
 }
 
-/** Who needs packs of this session, and whether its log is still being copied for them. */
-export async function holdersOf(table: Table, { tenant_id, session_id }: SessionKey) {
-  const found = await rows(table)
-    .entities.packHold.query.byOwner({ tenant_id, owner_id: session_id })
-    .go({ pages: "all", consistent: true });
-  return found.data.map(({ holder_id, copying }) => ({
-    holder: { tenant_id, session_id: holder_id },
-    copying: copying === true,
-  }));
-}
-
 export interface Holds {
-  /** Folders whose objects others need. */
+  holders: SessionKey[];
+  /** Folders whose objects they need. */
   folders: string[];
   /** A fork still copies the log. */
   copying: boolean;
@@ -60,14 +50,15 @@ export interface Holds {
 
 /** What other sessions need of this one. */
 export async function holdsOn(table: Table, { tenant_id, session_id }: SessionKey): Promise<Holds> {
-  const found = await rows(table)
+  const { data } = await rows(table)
     .entities.packHold.query.byOwner({ tenant_id, owner_id: session_id })
     .go({ pages: "all", consistent: true });
-  const needsCheckpoints = found.data.some(({ checkpoints }) => checkpoints === true);
+  const needsCheckpoints = data.some(({ checkpoints }) => checkpoints === true);
   const folders = needsCheckpoints ? ["packs", "manifests", "blobs"] : ["packs"];
   return {
-    folders: found.data.length > 0 ? folders : [],
-    copying: found.data.some(({ copying }) => copying === true),
+    holders: data.map(({ holder_id }) => ({ tenant_id, session_id: holder_id })),
+    folders: data.length > 0 ? folders : [],
+    copying: data.some(({ copying }) => copying === true),
   };
 }
 

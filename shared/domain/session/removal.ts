@@ -80,19 +80,17 @@ async function letGo(deps: RemovalDeps, key: SessionKey): Promise<void> {
   }
 }
 
-/** Everything but the conversation and the removal itself. True where other sessions still need the packs. */
-async function removeContents(deps: RemovalDeps, removal: Removal): Promise<boolean> {
+/** Everything but the conversation, the removal itself, and folders that other sessions need. */
+async function removeContents(deps: RemovalDeps, removal: Removal, folders: string[]): Promise<void> {
   const key = { tenant_id: removal.tenant_id, session_id: removal.session_id };
   await stopTasks(deps, key);
   await tellWatchers(deps, key);
   while (!(await releaseChildren(deps, key, childrenAtOnce)));
   await emptySession(deps.table, key);
   await removeSearchRows(deps, removal);
-  const { folders } = await holdsOn(deps.table, key);
   const kept = folders.map((folder) => `${objectKey(key, folder)}/`);
   await deps.objectRemoval.removeBelow(`${objectKey(key)}/`, kept);
   await letGo(deps, key);
-  return folders.length > 0;
 }
 
 /**
@@ -105,12 +103,14 @@ export async function removeSession(deps: RemovalDeps, { tenant_id, session_id }
   if (!removal) return;
   const leaseUntil = deps.clock.now() + jobLeaseMs;
   if (!(await schedule(deps, key, leaseUntil, removal.due_at))) return;
+  // Nobody begins to hold what is deleted; who lets go from here on has this done again.
+  const { folders, copying } = await holdsOn(deps.table, key);
   // A fork that was begun before still reads the log.
-  if ((await holdsOn(deps.table, key)).copying) {
+  if (copying) {
     await schedule(deps, key, deps.clock.now() + jobGraceMs, leaseUntil);
     return;
   }
-  const held = await removeContents(deps, removal);
+  await removeContents(deps, removal, folders);
   const lastLookAt = removal.requested_at + lateMs;
   if (deps.clock.now() < lastLookAt) {
     await schedule(deps, key, lastLookAt, leaseUntil);
@@ -118,7 +118,7 @@ export async function removeSession(deps: RemovalDeps, { tenant_id, session_id }
   }
   const { conversation, sessionRemoval } = rows(deps.table).entities;
   await conversation.delete(key).go();
-  if (held) await schedule(deps, key, null, leaseUntil);
+  if (folders.length > 0) await schedule(deps, key, null, leaseUntil);
   else await sessionRemoval.delete(key).go();
   deps.log.info("session removed", { tenant_id, session_id });
 }

@@ -140,7 +140,9 @@ it("killed at any write, and repeated beside itself, it removes what it should a
     await Promise.race([tidySession(tidyDeps(table), parent.freeing), died]);
     expect(packsOf(parent.key)).toEqual(["m4"]);
   }
-  const broken = { ...tidyDeps(), objectRemoval: { removeBelow: () => Promise.reject(new Error("S3 is down")) } };
+  const { objectRemoval } = tidyDeps();
+  const remove = () => Promise.reject(new Error("S3 is down"));
+  const broken = { ...tidyDeps(), objectRemoval: { ...objectRemoval, remove } };
   const other = await consolidated();
   sessions.clock.advance(tidyGraceMs + 1000);
   await expect(tidySession(broken, other.freeing)).rejects.toThrow("S3 is down");
