@@ -13,9 +13,9 @@ import {
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { build, type BuildOptions } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 import { requiredBuiltins } from "./builtins.ts";
-import { slim } from "./slim.ts";
+import { slim, withoutJsonSchema } from "./slim.ts";
 
 /** Bytes of each bundle, by its path below the output directory. */
 export type BundleSizes = Record<string, number>;
@@ -163,19 +163,30 @@ async function buildAll(root: string, hash: string): Promise<BundleSizes> {
   return sizes;
 }
 
+/** The API describes itself; nothing else needs to know how. */
+const describesSchemas = new Set<string>([functionEntries.Http]);
+
 async function buildPrograms(root: string) {
   const functions = Object.entries(functionEntries).map(([id, path]) => ({ in: path, out: `functions/${id}/index` }));
   const programs = Object.entries(sandboxEntries).map(([name, path]) => ({ in: path, out: `sandbox/${name}` }));
+  const all = [...functions, ...programs];
+  const describing = all.filter((entry) => describesSchemas.has(entry.in));
+  const others = all.filter((entry) => !describesSchemas.has(entry.in));
+  const outputs = [buildEntries(root, describing, []), buildEntries(root, others, [withoutJsonSchema])];
+  return (await Promise.all(outputs)).flat();
+}
+
+async function buildEntries(root: string, entryPoints: { in: string; out: string }[], plugins: Plugin[]) {
   const { outputFiles = [] } = await build({
     ...common,
     absWorkingDir: root,
-    entryPoints: [...functions, ...programs],
+    entryPoints,
     outdir: "dist",
     outExtension: { ".js": ".mjs" },
     format: "esm",
     banner,
     mainFields: ["module", "main"],
-    plugins: [slim(root), requiredBuiltins],
+    plugins: [...plugins, slim(root), requiredBuiltins],
     // Native: the image and one machine have them installed.
     external: ["@vscode/ripgrep"],
   });

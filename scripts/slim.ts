@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import type { Plugin } from "esbuild";
 
 /** What ElectroDB takes of the document client. */
@@ -25,6 +25,9 @@ const noModelValidation = `
   exports.Validator.prototype.customFormats = {};
 `;
 
+/** What its models are checked against. */
+const schemasOfModels = /const Attribute = \{.*v\.addSchema\(Modelv1, "\/Modelv1"\);/s;
+
 /** ElectroDB makes them, `shared/adapters/aws/table-client.ts` reads them: the SDK's own drag its client along. */
 const bareCommands = documentCommands
   .map((name) => `export class ${name} { constructor(input) { this.input = input; } }`)
@@ -40,6 +43,41 @@ const electroDbWithImports = (electroDb: string) => `
   export * from ${JSON.stringify(electroDb)};
 `;
 const emptySdk = "exports.lib = {}; exports.util = {};";
+
+/**
+ * The errors of the SDK that our code, or the SDK's own retries, know by their class. All others come as the base class of
+ * their service, with name, message and metadata.
+ */
+export const errorClasses = new Set([
+  "ConflictException",
+  "ReplicatedWriteConflictException",
+  "ResourceExistsException",
+  "ResourceNotFoundException",
+  "TransactionCanceledException",
+]);
+
+/** Each schema of zod can say what it is as JSON schema. */
+const unsaid = `() => { throw new Error("no JSON schemas in this bundle"); }`;
+const noJsonSchema = {
+  "json-schema-generator": `export const JSONSchemaGenerator = ${unsaid};`,
+  "json-schema-processors": `export const toJSONSchema = ${unsaid};`,
+  "to-json-schema": `
+    const unsaid = ${unsaid};
+    export const createStandardJSONSchemaMethod = () => unsaid;
+    export const createToJSONSchemaMethod = () => unsaid;
+  `,
+};
+
+/** For bundles that describe no schema. */
+export const withoutJsonSchema: Plugin = {
+  name: "without-json-schema",
+  setup(build) {
+    for (const [file, contents] of Object.entries(noJsonSchema)) {
+      const filter = new RegExp(`[\\\\/]zod[\\\\/]v4[\\\\/]core[\\\\/]${file}\\.js$`);
+      build.onLoad({ filter }, () => ({ contents }));
+    }
+  },
+};
 
 /** Smaller stand-ins for parts of packages that no function of ours reaches. */
 export function slim(root: string): Plugin {
@@ -69,13 +107,32 @@ export function slim(root: string): Plugin {
           .replace('require("@aws-sdk/util-dynamodb")', 'require("slim:sdk-of-electrodb").util'),
       }));
       build.onLoad({ filter: /[\\/]client-[\w-]+[\\/]dist-es[\\/]schemas[\\/]schemas_0\.js$/ }, async ({ path }) => ({
-        contents: withPlainKeys(await readFile(path, "utf8")),
+        contents: withPlainKeys(withoutErrors(await readFile(path, "utf8"))),
       }));
+      build.onLoad({ filter: /[\\/]electrodb[\\/]src[\\/]validations\.js$/ }, async ({ path }) => ({
+        contents: (await readFile(path, "utf8")).replace(schemasOfModels, "const Modelv1 = {}, ModelBeta = {};"),
+      }));
+      // For where Node has no such hash.
+      build.onLoad({ filter: /[\\/]Sha(1|256)Js\.js$/ }, ({ path }) => ({
+        contents: `export const ${basename(path, ".js")} = undefined;`,
+      }));
+      // Of their packages the clients say the version alone.
+      build.onLoad({ filter: /[\\/]@aws-sdk[\\/]client-[\w-]+[\\/]package\.json$/ }, async ({ path }) => {
+        const { version } = JSON.parse(await readFile(path, "utf8")) as { version: string };
+        return { contents: JSON.stringify({ version }), loader: "json" };
+      });
     },
   };
 }
 
 const real = Symbol("the package itself");
+
+/** The registry of a service's errors keeps each of its classes: some services have a hundred. */
+function withoutErrors(source: string): string {
+  return source.replace(/^n\d+_registry\.registerError\(\w+\$, (\w+)\);$/gm, (whole, name: string) =>
+    errorClasses.has(name) ? whole : "",
+  );
+}
 
 /**
  * Writes `[_h]: x` as `"http": x`, with `const _h = "http"` in the same file. For the bundler a computed key may have an

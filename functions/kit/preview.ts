@@ -160,7 +160,7 @@ function upgradeHeaders(headers: [string, string][], target: PreviewTarget, { pr
 }
 
 async function answerUpgrade(deps: FrontDeps, { upgrade }: UpgradeQuestion): Promise<UpgradeAnswer> {
-  const { path } = upgrade;
+  const { path, is_open = false } = upgrade;
   const headers = upgrade.headers.map(([name, value]): [string, string] => [name.toLowerCase(), value]);
   const host = headerOf(headers, "host") ?? "";
   const admitted = await admit(deps, { host, path, headers });
@@ -168,7 +168,7 @@ async function answerUpgrade(deps: FrontDeps, { upgrade }: UpgradeQuestion): Pro
   // Browsers always send one; without it the rule above could be passed by leaving it out.
   if (headerOf(headers, "origin") === undefined) return { status: 403, message: words.foreign.text };
   const upstream = await upstreamOf(deps, admitted);
-  if (!upstream) return { status: 503, message: (await startContainer(deps, admitted)).text };
+  if (!upstream) return { status: 503, message: (is_open ? words.ended : await startContainer(deps, admitted)).text };
   return { address: upstream.address, path, headers: upgradeHeaders(headers, admitted, upstream) };
 }
 

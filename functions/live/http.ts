@@ -1,4 +1,3 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { gcmAnswerSeal } from "../../shared/adapters/answer-seal.ts";
@@ -11,7 +10,6 @@ import { oidcProviders } from "../../shared/adapters/oidc-providers.ts";
 import { gcmSecretBox } from "../../shared/adapters/secret-box-gcm.ts";
 import { lambdaSandboxDoor } from "../../shared/adapters/sandbox-door-lambda.ts";
 import { secretReader } from "../../shared/adapters/secrets.ts";
-import { dynamoPublicKeys } from "../../shared/adapters/signing-keys-dynamodb.ts";
 import { systemClock } from "../../shared/adapters/system-clock.ts";
 import { joseSandboxTokens, joseUserTokens, joseVerifier } from "../../shared/adapters/tokens-jose.ts";
 import { webhookAddresses } from "../../shared/adapters/webhook-sender-http.ts";
@@ -22,7 +20,7 @@ import { capabilitiesOf } from "../../shared/config/sandbox.ts";
 import { limitRequests } from "../../shared/domain/quota/requests.ts";
 import { authenticate } from "../../shared/domain/account/authenticate.ts";
 import { findApiKey } from "../../shared/domain/api-key/api-key.ts";
-import { publishedKeys } from "../../shared/domain/connection/signing-key.ts";
+import { publishedKeys, storedKeys } from "../../shared/domain/connection/signing-key.ts";
 import type { HttpDeps } from "../http/deps.ts";
 import { liveGit } from "./git.ts";
 import { liveJobQueue, liveSessions } from "./parts.ts";
@@ -41,14 +39,13 @@ function liveSecrets(env: Environment<"http">) {
 /** The HTTP process put together; secrets are read when they are first needed. */
 export function liveHttp(): HttpDeps {
   const env = readEnvironment("http", process.env);
-  const dynamo = new DynamoDBClient({});
   const sessions = liveSessions("http", env);
   const { table, clock } = sessions;
   const secrets = liveSecrets(env);
   const signing = { issuer: env.TOKEN_ISSUER, clock, published: publishedKeys({ table, clock }) };
   const git = liveGit(env, table, secrets.reader);
   const plans = plansOf(env);
-  const verifier = joseVerifier({ issuer: env.TOKEN_ISSUER, clock, keys: dynamoPublicKeys(dynamo, env.TABLE_NAME) });
+  const verifier = joseVerifier({ issuer: env.TOKEN_ISSUER, clock, keys: storedKeys(table) });
   const apiKeys = { find: (text: string) => findApiKey({ table, clock }, text) };
   return {
     ...sessions,

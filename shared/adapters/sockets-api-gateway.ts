@@ -22,7 +22,7 @@ export function apiGatewaySockets(client: AwsClient, stage: string, log: Log): S
         if (named(error, "GoneException")) return "gone";
         const isSlow = named(error, "LimitExceededException");
         if (!isSlow) log.warn("post failed", { connection_id: connectionId, error: String(error) });
-        return "slow";
+        return named(error, "PayloadTooLargeException") ? "too_large" : "slow";
       }
     },
     async close(connectionId) {

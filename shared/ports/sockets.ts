@@ -1,5 +1,5 @@
-/** `slow`: the client's buffer is full, pause it. `gone`: forget the connection. */
-export type Delivered = "sent" | "slow" | "gone";
+/** `slow`: the client's buffer is full, pause it. `gone`: forget the connection. `too_large`: this message alone. */
+export type Delivered = "sent" | "slow" | "gone" | "too_large";
 
 export interface Sockets {
   /** Never throws for the fate of one connection; a message is at most 128 KB. */

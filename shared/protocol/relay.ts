@@ -27,9 +27,12 @@ export type Refusal = z.infer<typeof Refusal>;
 
 /**
  * Asked of the front by a gateway that can carry WebSockets, by invoking it directly: no HTTP request can be made to look like
- * this one. API Gateway's REST and HTTP APIs can not carry them, and never ask.
+ * this one. API Gateway's REST and HTTP APIs can not carry them, and never ask. `is_open`: asked again of a WebSocket that was
+ * let in, to end it where the answer is another. It wakes nobody.
  */
-export const UpgradeQuestion = z.object({ upgrade: z.object({ path: z.string(), headers: Headers }) });
+export const UpgradeQuestion = z.object({
+  upgrade: z.object({ path: z.string(), headers: Headers, is_open: z.boolean().optional() }),
+});
 export type UpgradeQuestion = z.infer<typeof UpgradeQuestion>;
 
 /** Where the gateway is to pass the handshake on, or what it answers in its place. */

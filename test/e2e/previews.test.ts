@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import WebSocket from "ws";
 import type { Session } from "../../shared/protocol/session.ts";
+import { sandboxesOf } from "../../scripts/chaos/processes.ts";
 import { type ApiSocket } from "../../scripts/demo/client.ts";
 import { runTurn, signUp, startLocalPlatform, type Person } from "../support/local-platform.ts";
 
@@ -20,6 +21,13 @@ let session: Session;
 let socket: ApiSocket;
 let origin: URL;
 let cookie: string;
+
+/** What watchers heard of servers and of the container, from the event with this index on. */
+const heardSince = (index: number) =>
+  socket.events.slice(index).flatMap((event) => {
+    if (event.type === "preview.ready" || event.type === "preview.closed") return [`${event.type} ${event.data.port}`];
+    return /^container\.(ready|stopped|lost)/.test(event.type) ? [event.type] : [];
+  });
 
 function send(path: string, headers: Record<string, string> = {}, method = "GET", body = ""): ClientRequest {
   const sent = request({
@@ -149,7 +157,19 @@ test("a dev server's WebSocket: both directions, its subprotocol, big frames, it
   expect([code, String(reason)]).toEqual([4001, "bye"]);
 });
 
+test("who watches hears of a server's beginning and end, once", async () => {
+  const from = socket.events.length;
+  const other = `node -e 'require("http").createServer().listen(4000)'`;
+  await runTurn(socket, session.id, `rehearsal: bash nohup ${other} > /dev/null 2>&1 & sleep 0.5; echo $! > /tmp/pid`);
+  await socket.waitFor("preview.ready", ({ data }) => data.port === 4000);
+  await runTurn(socket, session.id, "rehearsal: bash kill -9 $(cat /tmp/pid)");
+  await socket.waitFor("preview.closed", ({ data }) => data.port === 4000);
+  await pause(500);
+  expect(heardSince(from)).toEqual(["preview.ready 4000", "preview.closed 4000"]);
+});
+
 test("a visit starts a sandbox that ended; what its server was, the page says", async () => {
+  const from = socket.events.length;
   local.platform.killContainers();
   const seen = new Set<string>();
   for (let attempt = 0; attempt < 60 && !seen.has("Nothing listens on port 3000"); attempt++) {
@@ -165,4 +185,15 @@ test("a visit starts a sandbox that ended; what its server was, the page says", 
   expect([...seen]).toEqual(expect.arrayContaining(["Starting the sandbox", "Nothing listens on port 3000"]));
   await runTurn(socket, session.id, start);
   expect((await ask("/", { cookie, accept: "text/html" })).statusCode).toBe(200);
+  // The container's end is that of its servers.
+  expect(heardSince(from)).toEqual(["container.lost", "container.ready", "preview.ready 3000"]);
+});
+
+test("so is one that stops", async () => {
+  const from = socket.events.length;
+  const supervisors = sandboxesOf(process.pid).filter(({ program }) => program === "supervisor");
+  for (const { pid } of supervisors) process.kill(pid, "SIGTERM");
+  await socket.waitFor("container.stopped");
+  await pause(500);
+  expect(heardSince(from)).toEqual(["container.stopped"]);
 });

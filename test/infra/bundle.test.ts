@@ -1,5 +1,15 @@
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,6 +17,7 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { defaultProvider } from "../../functions/live/env-credentials.ts";
 import { bundle, functionEntries, overLimit } from "../../scripts/bundle.ts";
+import { errorClasses } from "../../scripts/slim.ts";
 
 const run = promisify(execFile);
 
@@ -98,6 +109,30 @@ test("bundles over their goal are named with both figures", () => {
   ]);
 });
 
+const filesBelow = (directory: string): string[] =>
+  readdirSync(directory, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => join(entry.parentPath, entry.name));
+
+/** Each of the SDK's clients, refused. */
+const errorsProgram = `
+  import { HeadObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
+  import { InvokeCommand, LambdaClient, LambdaServiceException } from "@aws-sdk/client-lambda";
+  import { GetSecretValueCommand, ResourceNotFoundException, SecretsManagerClient, SecretsManagerServiceException } from "@aws-sdk/client-secrets-manager";
+  const once = { maxAttempts: 1 };
+  const refused = async (client, command, Service, Class) => {
+    const error = await client.send(command).catch((error) => error);
+    const message = error.message === "UnknownError" ? undefined : error.message;
+    const status = error.$metadata.httpStatusCode;
+    return { name: error.name, status, isOfService: error instanceof Service, isOfClass: Class && error instanceof Class, message };
+  };
+  console.log(JSON.stringify([
+    await refused(new S3Client({ ...once, forcePathStyle: true }), new HeadObjectCommand({ Bucket: "b", Key: "k" }), S3ServiceException),
+    await refused(new LambdaClient(once), new InvokeCommand({ FunctionName: "f" }), LambdaServiceException),
+    await refused(new SecretsManagerClient(once), new GetSecretValueCommand({ SecretId: "s" }), SecretsManagerServiceException, ResourceNotFoundException),
+  ]));
+`;
+
 describe("the smaller SDK of the bundles", () => {
   /** What an ElectroDB entity does through it, against a stand-in for the table's endpoint. */
   const program = `
@@ -181,6 +216,46 @@ describe("the smaller SDK of the bundles", () => {
       await new Promise((closed) => server.close(closed));
     }
   }, 30_000);
+
+  test("keeps the errors that our code knows by their class", () => {
+    const known = ["functions", "shared"].flatMap((directory) =>
+      filesBelow(directory).flatMap((path) => {
+        const imports = readFileSync(path, "utf8").matchAll(
+          /import (?:type )?\{([^}]*)\} from "@aws-sdk\/client-[\w-]+"/g,
+        );
+        return [...imports].flatMap(([, names = ""]) => [...names.matchAll(/\b\w+Exception\b/g)].map(([name]) => name));
+      }),
+    );
+    // The base class of a service is that of all its errors.
+    const wanted = known.filter((name) => !name.endsWith("ServiceException"));
+    expect(wanted.length).toBeGreaterThan(3);
+    expect(wanted.filter((name) => !errorClasses.has(name))).toEqual([]);
+  });
+
+  test("gives any other error its name, message and status, and its service's class", async () => {
+    const server = createServer((request, response) => {
+      response.statusCode = request.method === "HEAD" ? 404 : 429;
+      if (request.url?.startsWith("/2015")) response.setHeader("x-amzn-errortype", "TooManyRequestsException");
+      const isSecret = request.headers["x-amz-target"] === "secretsmanager.GetSecretValue";
+      const refusal = isSecret ? { __type: "ResourceNotFoundException", Message: "no" } : { message: "slow" };
+      response.end(request.method === "HEAD" ? "" : JSON.stringify(refusal));
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    try {
+      write(root, functionEntries.Turn, errorsProgram);
+      await bundle({ root });
+      const AWS_ENDPOINT_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const credentials = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "s", AWS_REGION: "us-east-1" };
+      const { stdout } = await run(process.execPath, [bundleOf("Turn")], { env: { ...credentials, AWS_ENDPOINT_URL } });
+      expect(JSON.parse(stdout)).toEqual([
+        { name: "NotFound", status: 404, isOfService: true },
+        { name: "TooManyRequestsException", status: 429, isOfService: true, message: "slow" },
+        { name: "ResourceNotFoundException", status: 429, isOfService: true, isOfClass: true, message: "no" },
+      ]);
+    } finally {
+      await new Promise((closed) => server.close(closed));
+    }
+  });
 
   test("takes credentials from the environment only, and says when there are none", async () => {
     const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] as const;

@@ -21,7 +21,6 @@ import { routes } from "../../functions/http/routes.ts";
 import { httpHandler } from "../../functions/kit/http.ts";
 import { derivedBootSecrets } from "../../shared/adapters/derived-keys.ts";
 import { randomIds } from "../../shared/adapters/random-ids.ts";
-import { dynamoPublicKeys } from "../../shared/adapters/signing-keys-dynamodb.ts";
 import { joseSandboxTokens, joseUserTokens, joseVerifier } from "../../shared/adapters/tokens-jose.ts";
 import { limitRequests } from "../../shared/domain/quota/requests.ts";
 import { gcmSecretBox } from "../../shared/adapters/secret-box-gcm.ts";
@@ -30,7 +29,7 @@ import { oidcProviders } from "../../shared/adapters/oidc-providers.ts";
 import type { OidcProvider } from "../../shared/config/env.ts";
 import { authenticate } from "../../shared/domain/account/authenticate.ts";
 import { findApiKey } from "../../shared/domain/api-key/api-key.ts";
-import { publishedKeys } from "../../shared/domain/connection/signing-key.ts";
+import { publishedKeys, storedKeys } from "../../shared/domain/connection/signing-key.ts";
 import { jsonLog } from "../../shared/log.ts";
 import type { TokenAnswer } from "../../shared/protocol/account.ts";
 import type { Role } from "../../shared/protocol/permission.ts";
@@ -92,7 +91,7 @@ export async function startHttpPlatform(providers: OidcProvider[] = []) {
     name: server.tableName,
   };
   const signing = { issuer, clock, published: publishedKeys({ table, clock }) };
-  const verifier = joseVerifier({ issuer, clock, keys: dynamoPublicKeys(server.client, server.tableName) });
+  const verifier = joseVerifier({ issuer, clock, keys: storedKeys(table) });
   const apiKeys = { find: (text: string) => findApiKey({ table, clock }, text) };
   const deps: HttpDeps = {
     table,

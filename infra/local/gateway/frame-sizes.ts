@@ -11,9 +11,10 @@ const longestHeader = 14;
 
 /**
  * Reads the frame headers (RFC 6455, section 5.2) of a byte stream that is cut anywhere: `ws` reports messages, API Gateway limits
- * frames. Feed it every chunk; `onFrame` runs once the header of a frame is complete, before its payload has come.
+ * frames. Feed it every chunk; `onFrame` runs once the header of a frame is complete, before its payload has come. It answers
+ * whether the chunk ended with a frame's end.
  */
-export function frameSizes(onFrame: (frame: FrameHeader) => void): (chunk: Buffer) => void {
+export function frameSizes(onFrame: (frame: FrameHeader) => void): (chunk: Buffer) => boolean {
   const header = Buffer.alloc(longestHeader);
   let held = 0;
   let payloadLeft = 0;
@@ -37,6 +38,7 @@ export function frameSizes(onFrame: (frame: FrameHeader) => void): (chunk: Buffe
       payloadLeft = frame.payloadBytes;
       onFrame(frame);
     }
+    return held === 0 && payloadLeft === 0;
   };
 }
 

@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { UpgradeQuestion } from "../../../shared/protocol/relay.ts";
 import type { FunctionHost, Running } from "../contract.ts";
 import { gatewayReply, type HttpReply, lambdaPayloadBytes } from "./http-reply.ts";
 import { closeServer, listenOnLoopback, readBody } from "./loopback.ts";
 import { newGatewayId } from "./request-ids.ts";
 import { restEvent } from "./rest-event.ts";
 import { StreamedReply } from "./streamed-reply.ts";
-import { passUpgrades } from "./websocket-pass.ts";
+import { passUpgrades, type UpgradeTimes } from "./websocket-pass.ts";
 
 export interface RestApiConfig {
   apiId: string;
@@ -14,6 +15,7 @@ export interface RestApiConfig {
   port: number;
   /** Every method and path goes there, and its answer is streamed. */
   functionId: string;
+  upgrades?: UpgradeTimes;
 }
 
 /** Quotas of REST APIs: a body of 10 MB (Lambda takes 6), headers of 10,240 bytes, an answer of 15 minutes that never rests for 5. */
@@ -31,7 +33,8 @@ export async function startRestApi(
   const server = createServer({ maxHeaderSize: quotas.headerBytes, keepAliveTimeout: 65_000 }, (request, response) => {
     answer(config, functions, clock, request, response).catch(() => response.destroy());
   });
-  const upgrades = passUpgrades(server, (event) => functions.invoke(config.functionId, event));
+  const ask = (event: UpgradeQuestion) => functions.invoke(config.functionId, event);
+  const upgrades = passUpgrades(server, ask, config.upgrades);
   const port = await listenOnLoopback(server, config.port);
   let stopping: Promise<void> | undefined;
   const stop = () => {

@@ -132,7 +132,8 @@ export async function deliver(
     watchers.map(async ({ connectionId, batched }) => {
       for (const message of batched ? inBatches(messages) : messages) {
         const delivered = await deps.sockets.post(connectionId, message);
-        if (delivered === "sent") continue;
+        // What fits no message is on the log; what comes after it is told all the same.
+        if (delivered === "sent" || delivered === "too_large") continue;
         if (delivered === "gone") await forget(deps.table, key, connectionId);
         return;
       }

@@ -2,7 +2,7 @@ import type { EntityItem } from "electrodb";
 import { isConditionFailure } from "../../data/conditions.ts";
 import { rows, type Platform, type Table } from "../../data/service.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { KeyUse, PublicKey, PublishedKeys } from "../../ports/tokens.ts";
+import type { KeyUse, PublicKey, PublicKeys, PublishedKeys } from "../../ports/tokens.ts";
 
 /** Where signers leave their public halves. */
 export function publishedKeys(deps: { table: Table; clock: Pick<Clock, "now"> }): PublishedKeys {
@@ -15,6 +15,18 @@ export function publishedKeys(deps: { table: Table; clock: Pick<Clock, "now"> })
         // The id is the key's own hash: whoever was first wrote the same.
         if (!isConditionFailure(error)) throw error;
       }
+    },
+  };
+}
+
+/** For verifiers that have the table anyway. */
+export function storedKeys(table: Table): PublicKeys {
+  return {
+    async find(kid) {
+      const { data: row } = await rows(table).entities.signingKey.get({ kid }).go({ consistent: true });
+      if (!row) return null;
+      const endsAtMs = row.expires_at === undefined ? null : row.expires_at * 1000;
+      return { kid, use: row.use, jwk: { kty: "OKP", crv: "Ed25519", x: row.public_x }, endsAtMs };
     },
   };
 }

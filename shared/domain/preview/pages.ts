@@ -62,6 +62,7 @@ export const words = {
     text: "The sandbox of this session is starting. This page looks again by itself.",
     retrySeconds: 2,
   },
+  ended: { status: 503, title: "The sandbox ended", text: "The sandbox of this session has ended." },
   noAnswer: {
     status: 502,
     title: "No answer",

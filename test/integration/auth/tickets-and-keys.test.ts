@@ -4,7 +4,7 @@ import { digestOf } from "../../../shared/digest.ts";
 import { AppError } from "../../../shared/errors.ts";
 import { dynamoPublicKeys } from "../../../shared/adapters/signing-keys-dynamodb.ts";
 import { joseUserTokens, joseVerifier } from "../../../shared/adapters/tokens-jose.ts";
-import { publishedKeys } from "../../../shared/domain/connection/signing-key.ts";
+import { publishedKeys, retireOthers, storedKeys } from "../../../shared/domain/connection/signing-key.ts";
 import { rows } from "../../../shared/data/service.ts";
 import { issuer, startHttpPlatform, type HttpPlatform } from "../../support/http-platform.ts";
 import { people } from "../../support/people.ts";
@@ -126,6 +126,20 @@ describe("published keys", () => {
     const kidOf = (token: string) =>
       (JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()) as { kid: string }).kid;
     expect(kidOf(after.token)).not.toBe(kidOf(before.token));
+  });
+
+  it("are the same to who has the table as to who has the plain client", async () => {
+    const { table, clock } = platform.deps;
+    const [lasting, ending] = ["kid_lasting", "kid_ending"];
+    const jwk = { kty: "OKP", crv: "Ed25519", x: "public" } as const;
+    for (const kid of [lasting, ending]) await publishedKeys({ table, clock }).publish({ kid, use: "sandbox", jwk });
+    await retireOthers(table, { kid: lasting, use: "sandbox", jwk }, 2_000_000_000);
+    const readers = [storedKeys(table), dynamoPublicKeys(platform.client, table.name)];
+    for (const keys of readers) {
+      expect(await keys.find(lasting)).toEqual({ kid: lasting, use: "sandbox", jwk, endsAtMs: null });
+      expect(await keys.find(ending)).toEqual({ kid: ending, use: "sandbox", jwk, endsAtMs: 2_000_000_000_000 });
+      expect(await keys.find("kid_unknown")).toBeNull();
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { FakePlatform } from "./support/fake-platform.ts";
 import { SandboxTask, freePort } from "./support/sandbox-task.ts";
 
@@ -247,6 +248,26 @@ test("a result that was not acknowledged is sent again on the next link", async 
   expect(again).toEqual(first);
   expect(platform.framesOf("sandbox.hello").length).toBeGreaterThanOrEqual(2);
   expect(await bash("echo on")).toMatchObject({ output: "on" });
+});
+
+test("a server that ends, and one that begins, while the link is down are told of once it is up", async () => {
+  const [ends, begins] = [await freePort(), await freePort()];
+  const serve = (port: number, then: string) =>
+    `${process.execPath} -e 'require("http").createServer().listen(${port}, "127.0.0.1"); ${then}' & echo`;
+  await bash(serve(ends, "setTimeout(process.exit, 1500)"));
+  await platform.next("sandbox.port_opened", ({ port }) => port === ends);
+  await bash(`(sleep 1; ${serve(begins, "")}) & echo`);
+  platform.refuseWith = 503;
+  platform.dropLinks();
+  await pause(2500);
+  const told = () => platform.frames.flatMap((frame) => ("port" in frame ? [[frame.type, frame.port]] : []));
+  const before = told().length;
+  platform.refuseWith = null;
+  await platform.next("sandbox.port_opened", ({ port }) => port === begins);
+  expect(told().slice(before)).toEqual([
+    ["sandbox.port_closed", ends],
+    ["sandbox.port_opened", begins],
+  ]);
 });
 
 test("the toolbox's death ends its calls with an error, and its restart works", async () => {

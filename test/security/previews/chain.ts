@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -6,7 +6,7 @@ import { PreviewServer } from "../../../containers/sandbox/src/supervisor/previe
 import { onPreview } from "../../../functions/kit/preview.ts";
 import type { ResponseStream } from "../../../functions/kit/streamed.ts";
 import type { FunctionHost, InvokeOutcome, ResponseSink } from "../../../infra/local/contract.ts";
-import { startRestApi } from "../../../infra/local/gateway/rest-api.ts";
+import { startRestApi, type RestApiConfig } from "../../../infra/local/gateway/rest-api.ts";
 import { hmacPreviewCapabilities } from "../../../shared/adapters/preview-capabilities.ts";
 import { relayRequest } from "../../../shared/adapters/preview-relay-http.ts";
 import { rows } from "../../../shared/data/service.ts";
@@ -46,7 +46,10 @@ const previewKey = "the-preview-key";
 const controlKey = "the-control-key";
 
 /** Gateway, front, relay and supervisor as they are, on loopback; the sandbox's network is this machine's. */
-export async function startChain(app: (request: IncomingMessage, response: ServerResponse) => void) {
+export async function startChain(
+  app: (request: IncomingMessage, response: ServerResponse) => void,
+  { prepare, upgrades }: Pick<RestApiConfig, "upgrades"> & { prepare?: (server: Server) => void } = {},
+) {
   const engine = await startEngine(scriptedModel([() => says("Done.")]));
   const key = await engine.session();
   const holder = { userId: "usr_preview", generation: 1, keyId: null };
@@ -64,6 +67,7 @@ export async function startChain(app: (request: IncomingMessage, response: Serve
   const dials: number[] = [];
   const doorAsked: string[] = [];
   const server = createServer(app);
+  prepare?.(server);
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const appPort = (server.address() as AddressInfo).port;
   const previews = new PreviewServer({
@@ -93,8 +97,10 @@ export async function startChain(app: (request: IncomingMessage, response: Serve
     },
     relay: relayRequest,
   }));
-  const functions: FunctionHost = { invoke: (_id, event, sink) => run(front, event, sink) };
-  const gateway = await startRestApi({ apiId: "previews", stage: "v1", port: 0, functionId: "front" }, functions);
+  const outage: { of: InvokeOutcome | null } = { of: null };
+  const functions: FunctionHost = { invoke: async (_id, event, sink) => outage.of ?? run(front, event, sink) };
+  const config = { apiId: "previews", stage: "v1", port: 0, functionId: "front", ...(upgrades ? { upgrades } : {}) };
+  const gateway = await startRestApi(config, functions);
   const gatewayPort = Number(new URL(gateway.url).port);
   known.origin = `http://localhost:${gatewayPort}`;
   const place = async ({ tenant_id, session_id }: SessionKey) => {
@@ -115,6 +121,8 @@ export async function startChain(app: (request: IncomingMessage, response: Serve
     engine,
     key,
     front,
+    /** What every invocation of the front comes to, while there is something here. */
+    outage,
     place,
     /** The sandbox is alive. */
     beat: ({ tenant_id, session_id }: SessionKey) =>

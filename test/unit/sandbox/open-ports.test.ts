@@ -2,10 +2,16 @@ import { OpenPorts, type PortFrame } from "../../../containers/sandbox/src/super
 
 let now = 0;
 let told: PortFrame[] = [];
+let isLinkUp = true;
+const tell = (frame: PortFrame) => {
+  if (isLinkUp) told.push(frame);
+  return isLinkUp;
+};
 const start = () => {
   now = 0;
   told = [];
-  return new OpenPorts({ except: 8022, tell: (frame) => void told.push(frame), now: () => now });
+  isLinkUp = true;
+  return new OpenPorts({ except: 8022, tell, now: () => now });
 };
 const openedPort = (port: number) => ({ type: "sandbox.port_opened", port });
 const closedPort = (port: number) => ({ type: "sandbox.port_closed", port });
@@ -43,4 +49,18 @@ test("a storm of ports is told of in part, what opens after it again, and no end
   told = [];
   ports.lost();
   expect(told).toHaveLength(64);
+});
+
+test("what opens and closes while nothing can be sent is told once it can; what did both is not", () => {
+  const ports = start();
+  for (const port of [3000, 4000, 5000]) ports.opened(port);
+  told = [];
+  isLinkUp = false;
+  for (const port of [3000, 4000]) ports.closed(port);
+  for (const port of [4000, 6000, 7000]) ports.opened(port);
+  ports.closed(7000);
+  expect(told).toEqual([]);
+  isLinkUp = true;
+  for (let times = 0; times < 2; times += 1) ports.catchUp();
+  expect(told).toEqual([closedPort(3000), openedPort(6000)]);
 });

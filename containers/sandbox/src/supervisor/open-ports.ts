@@ -6,7 +6,8 @@ export type PortFrame = { type: "sandbox.port_opened" | "sandbox.port_closed"; p
 interface OpenPortsOptions {
   /** The supervisor's own. */
   except: number;
-  tell: (frame: PortFrame) => void;
+  /** False where it could not be sent. */
+  tell: (frame: PortFrame) => boolean;
   now: () => number;
 }
 
@@ -17,6 +18,7 @@ interface OpenPortsOptions {
 export class OpenPorts {
   readonly #options: OpenPortsOptions;
   readonly #open = new Set<number>();
+  readonly #toTell = new Set<number>();
   readonly #told = new Set<number>();
   #from = Number.NEGATIVE_INFINITY;
   #toldInWindow = 0;
@@ -32,14 +34,25 @@ export class OpenPorts {
   opened(port: number): void {
     if (port === this.#options.except) return;
     this.#open.add(port);
-    if (!this.#mayTell()) return;
-    this.#told.add(port);
-    this.#options.tell({ type: "sandbox.port_opened", port });
+    if (this.#mayTell()) this.#toTell.add(port);
+    this.catchUp();
   }
 
   closed(port: number): void {
     this.#open.delete(port);
-    if (this.#told.delete(port)) this.#options.tell({ type: "sandbox.port_closed", port });
+    this.#toTell.delete(port);
+    this.catchUp();
+  }
+
+  /** Tells what came of it while nothing could be sent: neither an end nor a beginning is kept from who watches. */
+  catchUp(): void {
+    const { tell } = this.#options;
+    for (const port of this.#told) {
+      if (!this.#toTell.has(port) && tell({ type: "sandbox.port_closed", port })) this.#told.delete(port);
+    }
+    for (const port of this.#toTell) {
+      if (!this.#told.has(port) && tell({ type: "sandbox.port_opened", port })) this.#told.add(port);
+    }
   }
 
   /** Who listened is gone. */

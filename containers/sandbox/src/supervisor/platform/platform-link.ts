@@ -132,6 +132,12 @@ export class PlatformLink {
     if (this.#welcomed) this.#transmit(this.#withId(frame));
   }
 
+  /** False where it was dropped. */
+  sendIfUp(frame: OutgoingFrame): boolean {
+    this.sendLive(frame);
+    return this.#welcomed;
+  }
+
   /** Kept and sent again until the platform has it. */
   sendDurable(frame: OutgoingFrame): void {
     this.#outbox.add(this.#withId(frame));
