@@ -62,6 +62,7 @@ export const eventSummaries: Record<ServerEvent["type"], string> = {
   "checkpoint.created": "The workspace was committed",
   "checkpoint.pushed": "A push that was late arrived",
   "checkpoint.restored": "A person went back to a checkpoint",
+  "merge.ended": "What became of a merge of the target branch",
   "container.starting": "A sandbox is launched",
   "container.ready": "The sandbox runs tools",
   "container.setup": "The setup commands of a fresh sandbox begin, are done, or have failed",

@@ -16,6 +16,7 @@ import * as ids from "../../shared/protocol/ids.ts";
 import * as inbox from "../../shared/protocol/inbox.ts";
 import * as member from "../../shared/protocol/member.ts";
 import * as merge from "../../shared/protocol/merge.ts";
+import * as mergeReport from "../../shared/protocol/merge-report.ts";
 import * as network from "../../shared/protocol/network.ts";
 import * as permission from "../../shared/protocol/permission.ts";
 import * as preview from "../../shared/protocol/preview.ts";
@@ -53,6 +54,7 @@ const modules = [
   fork,
   gitCredential,
   merge,
+  mergeReport,
   pullRequest,
   serverEvent,
   usage,

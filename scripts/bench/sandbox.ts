@@ -9,12 +9,16 @@ import { FileEvents } from "../../containers/sandbox/src/supervisor/workspace/fi
 import { WorkspaceWatcher } from "../../containers/sandbox/src/supervisor/workspace/workspace-watcher.ts";
 import { ToolboxClient } from "../../containers/sandbox/src/supervisor/tools/toolbox-client.ts";
 import { shellTask, startTestEcs, stopTestEcs, type TestEcs } from "../../test/support/test-ecs.ts";
+import { startClaims } from "./claims.ts";
 import { milliseconds, ratio, row } from "./figures.ts";
+import { probe, probes } from "./isolation.ts";
 import { processesOf, pssOf } from "./processes.ts";
 
 const creates = Number(process.env["BENCH_ROUNDS"] ?? 20);
 const commands = 50 * creates;
 const eventRounds = 100;
+/** The worker's code and the functions are warm by then. */
+const warmUps = 3;
 const callTimeoutMs = 20_000;
 const appDirectory = resolve(import.meta.dirname, "../../dist/sandbox");
 const run = promisify(execFile);
@@ -90,23 +94,6 @@ async function create(ecs: TestEcs): Promise<Sandbox> {
   };
 }
 
-/** Each must fail inside: the network, the host's files, foreign processes, the other container. */
-const probes: Record<string, string> = {
-  "no network": "timeout 2 bash -c 'echo > /dev/tcp/1.1.1.1/53'",
-  "no route to this machine": `timeout 2 bash -c 'echo > /dev/tcp/127.0.0.1/${process.env["PORT"] ?? "22"}'`,
-  "no write to the host": "touch /usr/evil || touch /etc/evil",
-  "no file of the host": `ls ${resolve(import.meta.dirname)}`,
-  "no foreign process": `kill -0 ${process.pid}`,
-  "no state of the supervisor": "ls /var/lib/sandbox/*",
-};
-
-async function probe(sandbox: Sandbox): Promise<void> {
-  for (const [name, attempt] of Object.entries(probes)) {
-    const { output } = await sandbox.command(`(${attempt}) >/dev/null 2>&1 && echo REACHED || echo held`);
-    if (!output.includes("held") || output.includes("REACHED")) throw new Error(`isolation: ${name}: ${output}`);
-  }
-}
-
 async function measureEvents(): Promise<number[]> {
   const folder = mkdtempSync(join(tmpdir(), "bench-events-"));
   const path = join(folder, "workspace");
@@ -140,8 +127,10 @@ export async function measureSandbox(): Promise<void> {
   const environment = { WORKSPACE_DIR: "/workspace", SOCKET_DIR: "/run/sandbox" };
   const toolbox = { appDirectory, command: ["node", "--max-semi-space-size=1", "/app/toolbox.mjs"], environment };
   const ecs = await startTestEcs({ taskDefinitions: [shellTask({ toolbox })] });
+  const claims = startClaims();
   try {
-    const times: Record<"create" | "bubblewrap" | "node" | "spawn", number[]> = {
+    const times: Record<"claim" | "create" | "bubblewrap" | "node" | "spawn", number[]> = {
+      claim: [],
       create: [],
       bubblewrap: [],
       node: [],
@@ -153,6 +142,7 @@ export async function measureSandbox(): Promise<void> {
     await new Promise((done) => setTimeout(done, 2000));
     const own = processesOf().filter((pid) => !before.has(pid));
     row("idle toolbox, and a stand-in beside it (PSS)", `${pssOf(own).toFixed(1)} MB in ${own.length} processes`);
+    for (let round = 0; round < warmUps; round += 1) await claims.claim();
     for (let round = 0; round < creates; round += 1) {
       times.spawn.push(await timed(plainSpawn));
       times.bubblewrap.push(await timed(bareBubblewrap));
@@ -164,6 +154,7 @@ export async function measureSandbox(): Promise<void> {
           sandbox.close();
         }),
       );
+      times.claim.push(await claims.claim());
     }
     const command: number[] = [];
     const spawns: number[] = [];
@@ -181,11 +172,14 @@ export async function measureSandbox(): Promise<void> {
     row("  to plain spawn", ratio(times.create, times.spawn));
     row("  to bubblewrap and an empty program for Node", ratio(times.create, floor));
     row("  bubblewrap alone to plain spawn", ratio(times.bubblewrap, times.spawn));
+    row("a waiting one claimed, to its first command", milliseconds(times.claim));
+    row("  to plain spawn", ratio(times.claim, times.spawn));
     row("command in the running sandbox", milliseconds(command));
     row("  to plain spawn", ratio(command, spawns));
     row("file change to event", milliseconds(await measureEvents()));
     console.log(`isolation: ${Object.keys(probes).join(", ")}: held before and after`);
   } finally {
+    claims.stop();
     await stopTestEcs();
   }
 }

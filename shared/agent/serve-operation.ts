@@ -1,9 +1,16 @@
-import { endOperation, operationOf, type WorkspaceOperation } from "../domain/checkpoint/operation.decisions.ts";
+import {
+  endOperation,
+  needsItsSandbox,
+  operationOf,
+  type WorkspaceOperation,
+} from "../domain/checkpoint/operation.decisions.ts";
 import { restoreOffline } from "../domain/checkpoint/restore-offline.ts";
 import { sendOperation } from "../domain/checkpoint/send-operation.ts";
 import { hasNotEnded } from "../domain/container/container.decisions.ts";
 import { loseContainer, type Container } from "../domain/container/container.ts";
 import { transition, type Conversation } from "../domain/conversation/conversation.ts";
+import { concludeMerge } from "../domain/merge/conclude.ts";
+import { announce } from "../domain/timeline/announce.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
 import { wake } from "../domain/turn/turn.ts";
 import type { ErrorCode } from "../protocol/error-code.ts";
@@ -12,29 +19,34 @@ import { watchdogSeconds } from "./finish.ts";
 import type { StepDeps } from "./step-deps.ts";
 import { noticeLoss } from "./watch-sandbox.ts";
 
+/** False where a sandbox had a word since it was looked at. */
 async function failOperation(
   deps: StepDeps,
   key: SessionKey,
-  { id }: WorkspaceOperation,
+  { id, until }: WorkspaceOperation,
   error: { code: ErrorCode; message: string },
-): Promise<void> {
-  const outcome = await transition(deps, key, (current, now) =>
-    endOperation(current, id, { rows: [], change: {}, checkpoint: current.checkpoint || null, error }, now),
-  );
-  if (outcome.kind === "committed" && outcome.conversation.phase === "model") await wake(deps, key);
+): Promise<boolean> {
+  const outcome = await transition(deps, key, (current, now) => {
+    if (operationOf(current)?.until !== until) return null;
+    return endOperation(current, id, { rows: [], change: {}, checkpoint: current.checkpoint || null, error }, now);
+  });
+  if (outcome.kind !== "committed") return false;
+  await announce(deps, key, outcome.rows);
+  if (outcome.conversation.phase === "model") await wake(deps, key);
+  return true;
 }
 
-/** The container that is to do it; null where none can any more. One that takes too long for a restore has to go. */
+/** The container that is to do it; null where none can any more. One that may change files and takes too long has to go. */
 async function workingContainer(
   deps: StepDeps,
   key: SessionKey,
-  { kind, until }: WorkspaceOperation,
+  operation: WorkspaceOperation,
 ): Promise<Container | null> {
   const container = await noticeLoss(deps, key);
   if (!container || !hasNotEnded(container)) return null;
-  if (until > deps.clock.now()) return container;
-  if (kind !== "restore") return null;
-  const reason = "it did not restore its files in time";
+  if (operation.until > deps.clock.now()) return container;
+  if (!needsItsSandbox(operation)) return null;
+  const reason = `it did not ${operation.kind} its files in time`;
   await loseContainer(deps, container, reason);
   if (container.task_id) await deps.provider.stop(container.task_id, reason).catch(() => undefined);
   return null;
@@ -44,13 +56,13 @@ async function workingContainer(
 async function endWithout(deps: StepDeps, key: SessionKey, operation: WorkspaceOperation): Promise<boolean> {
   try {
     if (operation.kind === "restore") return await restoreOffline(deps, key);
-    const error = { code: "sandbox_unavailable" as const, message: "The sandbox went away" };
-    await failOperation(deps, key, operation, error);
+    const isLate = operation.until <= deps.clock.now();
+    const message = isLate ? "The sandbox did not answer in time" : "The sandbox went away";
+    return await failOperation(deps, key, operation, { code: "sandbox_unavailable", message });
   } catch (error) {
     if (!(error instanceof AppError) || error.code === "busy") throw error;
-    await failOperation(deps, key, operation, { code: error.code, message: error.message });
+    return failOperation(deps, key, operation, { code: error.code, message: error.message });
   }
-  return true;
 }
 
 /**
@@ -65,6 +77,7 @@ export async function serveOperation(
 ): Promise<void> {
   const operation = operationOf(conversation);
   if (!operation) return;
+  if (operation.kind === "merge" && operation.report) return concludeMerge(deps, key, operation.id, operation.report);
   const container = await workingContainer(deps, key, operation);
   const isOver = container === null && (await endWithout(deps, key, operation));
   if (isOver) return;

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { doorOp } from "./door.ts";
 import { TurnId } from "./ids.ts";
+import { MergeEnded } from "./merge-report.ts";
 import { Author, PushTarget } from "./sandbox-frame.ts";
 
 export const maxConflicts = 50;
@@ -26,8 +27,11 @@ export const MergeRequest = z.strictObject({
 export type MergeRequest = z.infer<typeof MergeRequest>;
 
 export const MergeAnswer = z.object({
-  /** `resolving`: the files hold the conflicts, and the turn `turn_id` resolves them; its checkpoint is the merge. */
-  state: z.enum(["up_to_date", "merged", "resolving"]),
+  /**
+   * `resolving`: the files hold the conflicts, and the turn `turn_id` resolves them; the checkpoint that has none of them any
+   * more is the merge. `merging`: it is under way and will come to its end; `merge.ended` tells.
+   */
+  state: z.enum(["up_to_date", "merged", "resolving", "merging"]),
   target_branch: z.string(),
   /** Of the target branch; null: it holds nothing. */
   target_commit: z.string().nullable(),
@@ -39,6 +43,18 @@ export const MergeAnswer = z.object({
   conflicts: z.array(MergeConflict),
 });
 export type MergeAnswer = z.infer<typeof MergeAnswer>;
+
+export const MergeState = z.object({
+  /** `merging`: no turn begins. `resolving`: the files hold conflicts, or did until the newest checkpoint. */
+  state: z.enum(["none", "merging", "resolving"]),
+  /** Of the merge that is being resolved: the target branch's commit; otherwise null. */
+  target_commit: z.string().nullable(),
+  /** Files that both sides changed. Resolved: without the merge's markers in the newest checkpoint. */
+  conflicts: z.array(z.object({ path: z.string(), resolved: z.boolean() })),
+  /** How the last merge ended; null where something else was done with the workspace since. */
+  last: MergeEnded.nullable(),
+});
+export type MergeState = z.infer<typeof MergeState>;
 
 const credential = z.object({ username: z.string(), password: z.string() }).nullable();
 

@@ -5,6 +5,7 @@ import { ContentBlock, MessageRole, TokenCounts, Usage } from "./content.ts";
 import { WireError } from "./error-code.ts";
 import { FileEdit } from "./file.ts";
 import { SessionId, Timestamp, TurnId } from "./ids.ts";
+import { MergeEnded } from "./merge-report.ts";
 import { SetupOutcome } from "./sandbox-config.ts";
 import { InboxStatus } from "./session.ts";
 import { terminalEvents } from "./terminal.ts";
@@ -105,6 +106,8 @@ export const durableEventData = {
     visible_to: z.number().int().nullable(),
     user_id: z.string(),
   }),
+  /** A merge of the target branch is over: turns may begin again. What it left is a checkpoint of its own. */
+  "merge.ended": MergeEnded,
   "checkpoint.pushed": z.object({ number: z.number().int(), commit: z.string(), branch: z.string() }),
   "container.starting": z.object({ epoch: z.number().int() }),
   "container.ready": z.object({ epoch: z.number().int(), restored_checkpoint: z.number().int().nullable() }),

@@ -1,16 +1,28 @@
 import { mergeSession } from "../../../shared/domain/merge/merge.ts";
-import { MergeAnswer, MergeRequest } from "../../../shared/protocol/merge.ts";
+import { mergeState } from "../../../shared/domain/merge/state.ts";
+import { MergeAnswer, MergeRequest, MergeState } from "../../../shared/protocol/merge.ts";
 import { route } from "../deps.ts";
 import { keyOf, ofSession } from "./of-session.ts";
 
 export const mergeRoutes = [
+  route({
+    method: "GET",
+    path: "/sessions/{session_id}/merge",
+    id: "readMerge",
+    summary: "Whether a merge is under way, and which files still hold its conflicts",
+    tag: "Workspace",
+    needs: "session.read",
+    params: ofSession,
+    answers: { 200: MergeState },
+    run: async ({ input, actor, deps }) => ({ status: 200, body: await mergeState(deps, keyOf(actor, input.params)) }),
+  }),
   route({
     method: "POST",
     path: "/sessions/{session_id}/merge",
     id: "mergeSession",
     summary: "Merges the target branch into the session's, and on request the other way",
     description:
-      "In the session's sandbox, which is started where none runs. A merge is a checkpoint with two parents. Conflicts change nothing and are in `details` of the error, unless `resolve_with_ai` puts them into the files and asks the AI. With `into` the target branch then moves to the result, never by force.",
+      "In the session's sandbox, which is started where none runs. A merge is a checkpoint with two parents. Conflicts change nothing and are in `details` of the error, unless `resolve_with_ai` puts them into the files and asks the AI: the checkpoint whose files hold none of their markers any more is the merge. One that takes longer than a request goes on: the answer is `merging`, and `merge.ended` tells how it ended. With `into` the target branch then moves to the result, never by force.",
     tag: "Workspace",
     errors: [
       "merge_conflict",

@@ -24,13 +24,25 @@ export async function awaitOperation(
   request: ClientRequest,
   id: string,
 ): Promise<Operated | null> {
-  const until = deps.clock.now() + waitMs;
+  const operated = await awaitEnd(deps, key, id, waitMs);
+  if (operated === "forgotten") return endedBefore(deps, key, request, id);
+  return operated && checked(operated);
+}
+
+/** How an operation ended; null where it has not yet, `forgotten` where another one ended after it. */
+export async function awaitEnd(
+  deps: AwaitDeps,
+  key: SessionKey,
+  id: string,
+  withinMs: number,
+): Promise<Operated | "forgotten" | null> {
+  const until = deps.clock.now() + withinMs;
   for (let pauseMs = firstLookMs; ; pauseMs = Math.min(pauseMs * 1.5, longestLookMs)) {
     const conversation = await readConversation(deps.table, key);
     if (!conversation) throw new AppError("not_found");
     const operated = operatedOf(conversation);
-    if (operated?.id === id) return checked(operated);
-    if (operationOf(conversation)?.id !== id) return endedBefore(deps, key, request, id);
+    if (operated?.id === id) return operated;
+    if (operationOf(conversation)?.id !== id) return "forgotten";
     if (deps.clock.now() >= until) return null;
     await deps.clock.sleep(pauseMs);
   }

@@ -2,7 +2,7 @@ import { AppError } from "../../errors.ts";
 import type { Objects } from "../../ports/objects.ts";
 import type { PushOutcome, TakenCheckpoint } from "../../protocol/sandbox-frame.ts";
 import { readConversation, transition, type Conversation } from "../conversation/conversation.ts";
-import type { Link, LinkDeps } from "../container/link.ts";
+import { requireLive, type Link, type LinkDeps } from "../container/link.ts";
 import { credentialRefused } from "../../protocol/sandbox-frame.ts";
 import { noteRefusedPush } from "../git-credential/use.ts";
 import { findSessionRow } from "../session/session-row.ts";
@@ -11,6 +11,7 @@ import type { CheckpointRow, EventRow, SessionKey } from "../timeline/row.ts";
 import { objectKey } from "../timeline/timeline.ts";
 import { endTurn, endingOf, keepCheckpoint } from "../turn/turn.decisions.ts";
 import { wake, wakeParent } from "../turn/turn.ts";
+import { epochOf } from "./object-name.ts";
 import { endOperation, isOperationId, operationOf, type WorkspaceOperation } from "./operation.decisions.ts";
 import { restored } from "./restore.decisions.ts";
 import {
@@ -40,12 +41,13 @@ const maxHeldBefore = 50;
 
 type ReportDeps = LinkDeps & { objects: Pick<Objects, "head"> };
 
-/** Only what is durable, and the session's own, is named on the timeline. */
+/** Only what is durable, and this very container's, is named on the timeline: others' may be removed meanwhile. */
 async function checkDurable(deps: ReportDeps, link: Link, taken: TakenCheckpoint): Promise<void> {
   const named = [taken.pack_key, taken.manifest_key, taken.blobs_key, taken.parent_manifest_key];
   for (const object of named) {
     if (object === undefined) continue;
-    if (!object.startsWith(`${objectKey(link.key)}/`)) throw new AppError("not_found", "No such object");
+    const isOwn = object.startsWith(`${objectKey(link.key)}/`) && (epochOf(object) ?? link.epoch) === link.epoch;
+    if (!isOwn) throw new AppError("not_found", "No such object");
     if (!(await deps.objects.head(object))) throw new AppError("not_found", "No such object");
   }
 }
@@ -92,8 +94,8 @@ function decideOperation(
 function decideReport(current: Conversation, row: CheckpointRow | null, report: CheckpointReport, now: number) {
   const fresh = row && row.commit !== current.checkpoint_commit ? row : null;
   const operation = operationOf(current);
-  // The merge itself, or conflicts that somebody is to be asked about first.
-  const isMerged = report.cause === "merge" && report.checkpoint?.merging === undefined;
+  // The merge itself, or conflicts that somebody is to be asked about first. Who took it says its last word apart.
+  const isMerged = report.cause === "merge" && report.checkpoint?.merging === undefined && !operation?.taken;
   const answers = report.cause === undefined || report.cause === "restore" || isMerged;
   if (operation?.id === report.turn_id && answers) return decideOperation(current, operation, fresh, report, now);
   // It was done without this sandbox meanwhile.
@@ -136,6 +138,8 @@ async function noteRefusal(deps: ReportDeps, key: SessionKey): Promise<void> {
 
 /** The turn's checkpoint, in time (it ends the turn) or late (it joins the log). Repeated, it changes nothing. */
 export async function recordCheckpoint(deps: ReportDeps, link: Link, report: CheckpointReport): Promise<void> {
+  // A container that was given up may have been at one: whoever asked was told that it failed.
+  if (report.cause === "merge") await requireLive(deps, link);
   if (report.checkpoint) await checkDurable(deps, link, report.checkpoint);
   if (report.error) deps.log.warn("checkpoint failed", { ...link.key, turn_id: report.turn_id, error: report.error });
   if (report.push.error?.startsWith(credentialRefused)) await noteRefusal(deps, link.key);

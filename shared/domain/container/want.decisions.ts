@@ -42,7 +42,8 @@ export function keepWish(
   const change: ConversationChange = {
     container_wanted_until: null,
     ...(found.refusal ? { container_refused: { ...found.refusal, at: now } } : {}),
-    ...(isIdle ? { due_at: null } : {}),
+    // What is being done with the workspace has a look of its own.
+    ...(isIdle && conversation.operation === undefined ? { due_at: null } : {}),
   };
   return { rows: [], change, result: { isOpen: false } };
 }

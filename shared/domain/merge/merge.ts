@@ -1,25 +1,29 @@
 import { AppError } from "../../errors.ts";
 import type { GitHosts, PushCredential } from "../../ports/git-hosts.ts";
 import { idPrefixes } from "../../protocol/ids.ts";
-import { endOperation, operationOf } from "../checkpoint/operation.decisions.ts";
+import type { WireError } from "../../protocol/error-code.ts";
+import { maxNamed, maxNamedLength, type MergeReport } from "../../protocol/merge-report.ts";
 import {
   mergeTarget,
   type MergeAnswer,
   type MergeBody,
+  type MergeConflict,
   type MergeRequest,
   type MergeResult,
 } from "../../protocol/merge.ts";
+import type { DoorAddress } from "../../ports/sandbox-door.ts";
+import { awaitEnd } from "../checkpoint/await-operation.ts";
+import type { Operated } from "../checkpoint/operation.decisions.ts";
 import { authorOf, coAuthor, pushTarget } from "../checkpoint/checkpoint.ts";
 import { letsSecrets } from "../checkpoint/secrets.decisions.ts";
-import { awaitDoor, type DoorDeps } from "../container/want.ts";
+import { awaitDoor, wantContainer, type DoorDeps } from "../container/want.ts";
 import { readConversation, transition, type Conversation } from "../conversation/conversation.ts";
 import { requireSessionRow, type SessionRow } from "../session/session-row.ts";
 import type { Owner } from "../session/write-session.ts";
 import type { SessionKey } from "../timeline/row.ts";
-import { announce } from "../timeline/announce.ts";
-import { submitPrompt, type PromptDeps } from "../turn/prompt.ts";
-import { wake } from "../turn/turn.ts";
-import { beginMerge, checkMergeable, resolvePrompt, type AskedMerge } from "./merge.decisions.ts";
+import type { PromptDeps } from "../turn/prompt.ts";
+import { concludeMerge } from "./conclude.ts";
+import { beginMerge, checkMergeable, type AskedMerge } from "./merge.decisions.ts";
 
 export type MergeDeps = PromptDeps & DoorDeps & { gitHosts: Pick<GitHosts, "mintRead" | "mintPush"> };
 
@@ -29,7 +33,8 @@ interface Repository {
 }
 
 /** Together with what the git host takes for a credential, within the 29 s of a request. */
-const asking = { waitMs: 5_000, timeoutMs: 20_000 };
+const patience = { waitMs: 5_000, timeoutMs: 20_000 };
+const silent = new Set<string>(["sandbox_unavailable", "internal"]);
 
 function repositoryOf({ repo_url: url, target_branch: targetBranch }: SessionRow): Repository {
   if (url === undefined || targetBranch === undefined)
@@ -93,34 +98,32 @@ async function bodyOf(
   };
 }
 
-/** Turns are held until this: the prompts that came meanwhile begin. Nothing where it is over already. */
-async function end(deps: MergeDeps, key: SessionKey, id: string, error: AppError | null): Promise<void> {
-  const outcome = await transition(deps, key, (current, now) => {
-    const ended = { rows: [], change: {}, checkpoint: current.checkpoint || null };
-    return endOperation(current, id, { ...ended, error: error && { code: error.code, message: error.message } }, now);
-  });
-  if (outcome.kind !== "committed") return;
-  await announce(deps, key, outcome.rows);
-  if (outcome.conversation.phase === "model") await wake(deps, key);
+/** What the sandbox answered: of conflicts with both sides. */
+type Told = MergeResult | { error: WireError };
+
+/** Null where nobody knows what came of it: it may be at it still. */
+async function ask(deps: MergeDeps, key: SessionKey, door: DoorAddress, body: MergeBody): Promise<Told | null> {
+  try {
+    return await deps.door.ask(door, mergeTarget, body, { timeoutMs: patience.timeoutMs });
+  } catch (error) {
+    const told = error instanceof AppError ? error : new AppError("internal");
+    if (!silent.has(told.code)) return { error: told.toWire() };
+    // A worker asks after its task.
+    await wantContainer(deps, key);
+    return null;
+  }
 }
 
-/** Before all prompts that came meanwhile: what the next turn leaves is the merge. */
-async function askAi(
-  deps: MergeDeps,
-  key: SessionKey,
-  { id, user_id, asked_as }: AskedMerge,
-  content: string,
-): Promise<string> {
-  const now = await readConversation(deps.table, key);
-  const isHeld = now !== null && operationOf(now)?.id === id;
-  const delivery = isHeld ? ("interrupt" as const) : ("queue" as const);
-  return (await submitPrompt(deps, key, { user_id, content, delivery, request_id: asked_as })).turn_id;
+function reportOf(told: Told): MergeReport {
+  if ("error" in told) return told;
+  const paths = told.conflicts.map(({ path }) => path);
+  return { ...told, conflicts: paths.filter(({ length }) => length <= maxNamedLength).slice(0, maxNamed) };
 }
 
 /**
  * Brings the target branch into the session's, in its sandbox, as a checkpoint with two parents; no turn begins meanwhile.
- * Conflicts change nothing, unless the AI is to resolve them. Throws `merge_conflict`, `turn_running`, `busy`, and what
- * sandbox and host throw.
+ * Conflicts change nothing, unless the AI is to resolve them. What takes longer than a request goes on: `merge.ended` tells
+ * how it ended. Throws `merge_conflict`, `turn_running`, `busy`, and what sandbox and host throw.
  */
 export async function mergeSession(
   deps: MergeDeps,
@@ -132,48 +135,49 @@ export async function mergeSession(
   const row = await requireSessionRow(deps.table, key);
   const conversation = await readConversation(deps.table, key);
   if (!conversation) throw new AppError("not_found");
-  const asked = { id: deps.ids.next(idPrefixes.checkpoint), user_id: owner.user_id, asked_as: operationId };
-  checkMergeable(conversation, asked, deps.clock.now());
+  const asking = { id: deps.ids.next(idPrefixes.checkpoint), user_id: owner.user_id, asked_as: operationId };
+  checkMergeable(conversation, asking, deps.clock.now());
   const repository = repositoryOf(row);
+  const { resolve_with_ai } = request;
+  const asked: AskedMerge = { ...asking, target_branch: repository.targetBranch, resolve_with_ai };
   const body = await bodyOf(deps, asked, conversation, repository, request);
-  const door = await awaitDoor(deps, key, asking.waitMs);
+  const door = await awaitDoor(deps, key, patience.waitMs);
   const begun = await transition(deps, key, (current, now) => beginMerge(current, asked, now));
   if (begun.kind !== "committed") throw new AppError("busy");
-  const held = { ...asked, id: begun.result };
-  try {
-    const result = await deps.door.ask(door, mergeTarget, { ...body, id: held.id }, { timeoutMs: asking.timeoutMs });
-    const answer = await answerOf(deps, key, held, repository, request, result);
-    await end(deps, key, held.id, null);
-    return answer;
-  } catch (error) {
-    await afterFailure(deps, key, held.id, error);
-    throw error;
-  }
-}
-
-/** A sandbox that does not say what came of it may still be at it: turns wait until it says so, is lost, or its time is over. */
-async function afterFailure(deps: MergeDeps, key: SessionKey, id: string, error: unknown): Promise<void> {
-  const told = error instanceof AppError ? error : new AppError("internal");
-  if (told.code === "sandbox_unavailable" || told.code === "internal") await wake(deps, key);
-  else await end(deps, key, id, told);
+  const id = begun.result;
+  const askedAt = deps.clock.now();
+  const told = await ask(deps, key, door, { ...body, id });
+  // It has said so itself, but one of an older version.
+  if (told) await concludeMerge(deps, key, id, reportOf(told));
+  const leftMs = told ? 0 : Math.max(0, askedAt + patience.timeoutMs - deps.clock.now());
+  return answerOf(deps, key, repository, await awaitEnd(deps, key, id, leftMs), told);
 }
 
 async function answerOf(
   deps: MergeDeps,
   key: SessionKey,
-  asked: AskedMerge,
   { targetBranch }: Repository,
-  request: MergeRequest,
-  { kind, target_commit, pushed_into, conflicts }: MergeResult,
+  operated: Operated | "forgotten" | null,
+  told: Told | null,
 ): Promise<MergeAnswer> {
-  if (kind === "conflicts" && !request.resolve_with_ai) {
-    const message = `${conflicts.length} files were changed on both sides`;
-    throw new AppError("merge_conflict", message, { details: { target_commit, conflicts } });
-  }
-  const resolving = kind === "conflicts";
-  const turn_id = resolving ? await askAi(deps, key, asked, resolvePrompt(targetBranch, conflicts)) : null;
-  const after = await readConversation(deps.table, key);
-  const checkpoint = after?.checkpoint || null;
-  const state = kind === "conflicts" ? ("resolving" as const) : kind;
-  return { state, target_branch: targetBranch, target_commit, checkpoint, pushed_into, turn_id, conflicts };
+  if (operated === "forgotten") throw new AppError("busy", "Something else was done with the workspace since");
+  const { error, merge } = operated ?? {};
+  const paths = merge?.conflicts.map((path): MergeConflict => ({ path, hunks: [] })) ?? [];
+  const conflicts = told && "conflicts" in told ? told.conflicts : paths;
+  const target_commit = merge?.target_commit ?? null;
+  if (error?.code === "merge_conflict")
+    throw new AppError(error.code, error.message, { details: { target_commit, conflicts } });
+  if (error) throw AppError.fromWire(told && "error" in told ? told.error : error);
+  const after = operated ?? (await readConversation(deps.table, key));
+  const state = merge && merge.state !== "failed" ? merge.state : ("merging" as const);
+  const { pushed_into = false, resolved_by: turn_id = null } = merge ?? {};
+  return {
+    state,
+    target_branch: targetBranch,
+    target_commit,
+    checkpoint: after?.checkpoint || null,
+    pushed_into,
+    turn_id,
+    conflicts,
+  };
 }

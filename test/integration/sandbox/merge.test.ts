@@ -1,88 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { controlKeyHeader, doorPath } from "../../../shared/protocol/door.ts";
-import { mergeTarget, type MergeBody, type MergeResult } from "../../../shared/protocol/merge.ts";
-import { emptySource } from "../../../shared/protocol/sandbox-frame.ts";
-import { eachTestHas, gitHost, newTask } from "./support/each-test.ts";
-import type { FakePlatform } from "./support/fake-platform.ts";
 import { git } from "./support/git-host.ts";
-import type { SandboxTask } from "./support/sandbox-task.ts";
+import { credential, lines, mergeWorld } from "./support/merging.ts";
 
 // Each test starts real processes, which a busy machine takes its time for.
 jest.setTimeout(60_000);
 
-const host = gitHost();
-let platform: FakePlatform;
-let task: SandboxTask;
-let ids = 0;
-
-eachTestHas((aPlatform, aTask) => ([platform, task] = [aPlatform, aTask]));
-
-const person = { name: "Ada", email: "ada@example.com" };
-const credential = { username: "robot", password: "one-push" };
-
-async function merge(name: string, more: Partial<MergeBody> = {}): Promise<MergeResult | { code: string }> {
-  const body: MergeBody = {
-    id: `chk_merge${(ids += 1)}`,
-    url: host.url(name),
-    target_branch: "main",
-    credential: null,
-    message: "Merge main",
-    author: person,
-    co_author: person,
-    push: { url: host.url(name), branch: "work", ...credential },
-    allow_secrets: false,
-    keep_conflicts: false,
-    into: null,
-    ...more,
-  };
-  const response = await fetch(`http://127.0.0.1:${task.previewPort}${doorPath}${mergeTarget.name}`, {
-    method: "POST",
-    headers: { [controlKeyHeader]: platform.controlKey, "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  const answer = (await response.json()) as { result?: unknown; error?: { code: string } };
-  return answer.error ? { code: answer.error.code } : mergeTarget.result.parse(answer.result);
-}
-
-const lines = (...changed: [number, string][]) =>
-  Array.from({ length: 20 }, (_, at) => changed.find(([line]) => line === at)?.[1] ?? `line ${at}`).join("\n") + "\n";
-
-/** A repository, and how somebody else commits to its main branch. */
-function repository(name: string) {
-  const bare = host.create(name, (worktree) => {
-    writeFileSync(join(worktree, "both.txt"), lines());
-    writeFileSync(join(worktree, "gone.txt"), "gone\n");
-    writeFileSync(join(worktree, "picture.bin"), Buffer.from([1, 0, 2]));
-    git(worktree, "add", "-A");
-    git(worktree, "commit", "-q", "-m", "first");
-  });
-  return {
-    bare,
-    commit(change: (worktree: string) => void): string {
-      const worktree = mkdtempSync(join(tmpdir(), "merge-other-"));
-      git(worktree, "clone", "-q", bare, ".");
-      change(worktree);
-      git(worktree, "add", "-A");
-      git(worktree, "commit", "-q", "-m", "theirs");
-      git(worktree, "push", "-q", "origin", "HEAD:main");
-      rmSync(worktree, { recursive: true, force: true });
-      return git(bare, "rev-parse", "main");
-    },
-  };
-}
-
-async function start(name: string): Promise<void> {
-  platform.source = { ...emptySource, repo_url: host.url(name), target_branch: "main", is_first: true };
-  await task.start(platform);
-  await platform.next("sandbox.ready");
-}
-
-const sh = (command: string) => platform.runTool("bash", { command });
-const read = (name: string) => readFileSync(join(task.workspace, name), "utf8");
-const merges = () => platform.framesOf("sandbox.checkpoint_taken").filter(({ cause }) => cause === "merge");
+const world = mergeWorld();
+const { host, merge, repository, start, restart, sh, read, saved, merges } = world;
 
 test("what both did comes together as git would do it, in a commit with two parents, pushed, and once", async () => {
   const { bare, commit } = repository("clean");
@@ -96,8 +22,8 @@ test("what both did comes together as git would do it, in a commit with two pare
   });
   expect(await merge("clean")).toEqual({ kind: "merged", target_commit: theirs, pushed_into: false, conflicts: [] });
   expect(read("both.txt")).toBe(lines([1, "ours"], [15, "theirs"]));
-  expect(existsSync(join(task.workspace, "gone.txt"))).toBe(false);
-  const [before] = platform.framesOf("sandbox.checkpoint_taken");
+  expect(existsSync(join(world.task.workspace, "gone.txt"))).toBe(false);
+  const [before] = saved();
   const [taken] = merges();
   expect(before).toMatchObject({ cause: "before", checkpoint: { message: "Before merging main" } });
   expect(taken).toMatchObject({ checkpoint: { message: "Merge main", parent_commit: before?.checkpoint?.commit } });
@@ -116,33 +42,18 @@ test("what both did comes together as git would do it, in a commit with two pare
   expect(await merge("clean")).toMatchObject({ kind: "merged", target_commit: later });
   expect(read("both.txt")).toBe(lines([1, "ours"], [15, "ours again"]));
   expect(read("later.txt")).toBe("later\n");
-  expect(await platform.takeCheckpoint()).toMatchObject({ checkpoint: null, error: null });
+  expect(await world.platform.takeCheckpoint()).toMatchObject({ checkpoint: null, error: null });
 });
 
 test("the packs alone bring a merge back in another container, which knows what was merged", async () => {
   const { commit } = repository("again");
   await start("again");
   await sh("echo ours > ours.txt");
-  const first = await platform.takeCheckpoint();
+  await world.platform.takeCheckpoint();
   commit((worktree) => writeFileSync(join(worktree, "theirs.txt"), "theirs\n".repeat(1000)));
   await merge("again");
-  const [taken] = merges();
-  const ready = platform.framesOf("sandbox.ready")[0];
-  await task.stop();
-  const packs = [first, ...platform.framesOf("sandbox.checkpoint_taken")]
-    .flatMap(({ checkpoint }) => checkpoint?.pack_key ?? [])
-    .map((key) => platform.urlOf(key));
-  platform.frames.length = 0;
-  const commitOf = taken?.checkpoint?.commit ?? null;
-  platform.source = {
-    ...platform.source,
-    base_commit: ready?.base_commit ?? null,
-    commit: commitOf,
-    pack_urls: [...new Set(packs)],
-  };
-  task = newTask();
-  await task.start(platform);
-  await platform.next("sandbox.ready");
+  expect(merges()).toHaveLength(1);
+  await restart("killed");
   expect(read("theirs.txt")).toBe("theirs\n".repeat(1000));
   expect(await merge("again")).toMatchObject({ kind: "up_to_date" });
   const later = commit((worktree) => writeFileSync(join(worktree, "theirs.txt"), "changed\n"));
@@ -168,36 +79,12 @@ test("conflicts are told with both sides and change nothing", async () => {
   expect(both?.hunks).toEqual(["<<<<<<< session\nours\n=======\ntheirs\n>>>>>>> target"]);
   expect(found.conflicts.map(({ path }) => path).toSorted()).toEqual(["both.txt", "gone.txt", "picture.bin"]);
   expect(read("both.txt")).toBe(lines([3, "ours"]));
-  expect(readdirSync(task.workspace).toSorted()).toEqual(["both.txt", "gone.txt", "ours.txt", "picture.bin"]);
+  expect(readdirSync(world.task.workspace).toSorted()).toEqual(["both.txt", "gone.txt", "ours.txt", "picture.bin"]);
   expect(merges()).toEqual([]);
-  const next = await platform.takeCheckpoint({ url: host.url("conflict"), branch: "work", ...credential });
+  const next = await world.platform.takeCheckpoint({ url: host.url("conflict"), branch: "work", ...credential });
   expect(next).toMatchObject({ checkpoint: null });
   expect(git(bare, "for-each-ref", "refs/heads/work")).not.toContain("merge");
 });
-
-/** The next container of the session: from the newest checkpoint, as the log has it. */
-async function restart(how: "killed" | "stopped"): Promise<void> {
-  const ready = platform.framesOf("sandbox.ready")[0];
-  if (how === "killed") task.supervisor?.kill("SIGKILL");
-  else {
-    platform.send({ type: "stop", reason: "idle" });
-    await task.ended();
-  }
-  await task.stop();
-  const taken = platform.framesOf("sandbox.checkpoint_taken").flatMap(({ checkpoint }) => checkpoint ?? []);
-  const newest = taken.at(-1);
-  platform.frames.length = 0;
-  platform.source = {
-    ...platform.source,
-    base_commit: ready?.base_commit ?? null,
-    commit: newest?.commit ?? null,
-    pack_urls: [...new Set(taken.map(({ pack_key }) => platform.urlOf(pack_key)))],
-    ...(newest?.merging ? { merging: newest.merging } : {}),
-  };
-  task = newTask();
-  await task.start(platform);
-  await platform.next("sandbox.ready");
-}
 
 test.each(["killed", "stopped"] as const)(
   "conflicts that are being resolved outlive a container that is %s, and become the merge of both parents",
@@ -207,22 +94,22 @@ test.each(["killed", "stopped"] as const)(
     git(bare, "config", "uploadpack.allowAnySHA1InWant", "true");
     await start(how);
     // Whose name is on what is saved before a stop.
-    await platform.takeCheckpoint();
+    await world.platform.takeCheckpoint();
     const push = { url: host.url(how), branch: "work", ...credential };
     await sh("sed -i 's/^line 3$/ours/' both.txt");
     const theirs = commit((worktree) => writeFileSync(join(worktree, "both.txt"), lines([3, "theirs"])));
     const found = await merge(how, { keep_conflicts: true });
     expect(found).toMatchObject({ kind: "conflicts" });
-    const before = platform.framesOf("sandbox.checkpoint_taken").find(({ cause }) => cause === "before")?.checkpoint;
+    const before = saved().find(({ cause }) => cause === "before")?.checkpoint;
     await sh("echo half > half.txt");
     await restart(how);
-    expect(existsSync(join(task.workspace, "half.txt"))).toBe(how === "stopped");
+    expect(existsSync(join(world.task.workspace, "half.txt"))).toBe(how === "stopped");
     expect(read("both.txt")).toContain("<<<<<<< session\nours\n=======\ntheirs\n>>>>>>> target\n");
     // Without that the container has never seen the target's commit.
     if (how === "stopped") expect(await merge(how, { keep_conflicts: true })).toEqual(found);
     expect(git(bare, "for-each-ref")).not.toContain("work");
     await sh("sed -i -e '/^<<<<<<</d;/^=======/d;/^>>>>>>>/d' both.txt");
-    const taken = await platform.takeCheckpoint(push);
+    const taken = await world.platform.takeCheckpoint(push);
     expect(taken).toMatchObject({ error: null, push: { status: "pushed" } });
     expect(git(bare, "rev-parse", "work^1", "work^2").split("\n")).toEqual([before?.commit, theirs]);
     // What was saved in between is in nobody's history.
@@ -230,7 +117,7 @@ test.each(["killed", "stopped"] as const)(
     git(bare, "fsck", "--strict");
     expect(await merge(how)).toMatchObject({ kind: "up_to_date", target_commit: theirs });
     await sh("echo later > later.txt");
-    expect(await platform.takeCheckpoint(push)).toMatchObject({
+    expect(await world.platform.takeCheckpoint(push)).toMatchObject({
       error: null,
       push: { status: "pushed", branch: "work" },
     });
@@ -244,16 +131,16 @@ test("what a person changes between the fetch and the merged files is kept aside
   commit((worktree) => writeFileSync(join(worktree, "both.txt"), lines([15, "theirs"])));
   // The state of before is on the log by the second fetch.
   host.beforeAnswer = async () => {
-    if (platform.framesOf("sandbox.checkpoint_taken").length === 0) return;
+    if (saved().length === 0) return;
     host.beforeAnswer = null;
-    writeFileSync(join(task.workspace, "both.txt"), "meanwhile\n");
-    writeFileSync(join(task.workspace, "new.txt"), "meanwhile\n");
+    writeFileSync(join(world.task.workspace, "both.txt"), "meanwhile\n");
+    writeFileSync(join(world.task.workspace, "new.txt"), "meanwhile\n");
   };
   expect(await merge("edited")).toMatchObject({ kind: "merged" });
   expect(host.beforeAnswer).toBeNull();
   expect(read("both.txt")).toBe(lines([3, "ours"], [15, "theirs"]));
   expect(read("new.txt")).toBe("meanwhile\n");
-  const aside = readdirSync(task.workspace).filter((name) => name.startsWith("both") && name !== "both.txt");
+  const aside = readdirSync(world.task.workspace).filter((name) => name.startsWith("both") && name !== "both.txt");
   expect(aside.map(read)).toEqual(["meanwhile\n"]);
 });
 
@@ -271,7 +158,7 @@ test("conflicts that are to be resolved are in the files; what is made of them i
   expect(await merge("resolve", { keep_conflicts: true })).toEqual(found);
   expect(read("both.txt")).toContain("<<<<<<< session\nours\n=======\ntheirs\n>>>>>>> target\n");
   await sh("sed -i -e '/^<<<<<<</d;/^=======/d;/^>>>>>>>/d' both.txt");
-  const taken = await platform.takeCheckpoint({ url: host.url("resolve"), branch: "work", ...credential });
+  const taken = await world.platform.takeCheckpoint({ url: host.url("resolve"), branch: "work", ...credential });
   expect(taken).toMatchObject({ error: null, push: { status: "pushed" } });
   expect(git(bare, "rev-parse", "work^2")).toBe(theirs);
   expect(git(bare, "show", "work:theirs.txt")).toBe("from the target");
@@ -295,7 +182,7 @@ test("conflicts that are to be resolved are in the files; what is made of them i
   expect(await merge("resolve", { into: credential })).toEqual({ code: "conflict" });
   expect(git(bare, "rev-parse", "main")).toBe(main);
   // Nowhere on the disk.
-  expect(spawnSync("grep", ["-rlaF", "one-push", task.folder]).status).toBe(1);
+  expect(spawnSync("grep", ["-rlaF", "one-push", world.task.folder]).status).toBe(1);
 
   for (const target_branch of ["missing", "--upload-pack=x", "../main", "a b"])
     expect(await merge("resolve", { target_branch })).toEqual({ code: "repo_unreachable" });

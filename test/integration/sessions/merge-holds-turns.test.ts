@@ -83,11 +83,14 @@ it("what the sandbox refuses lets the prompts go at once", async () => {
   expect(await phase(session)).toBe("model");
 });
 
-it("where nobody hears what came of it turns wait for the sandbox's word; the same request goes on", async () => {
+const ofSandbox = (session: { id: string }) => ({ key: sessions.keyOf(session), epoch: 1, connectionId: "c" });
+const push = { status: "none" as const, branch: null, error: null };
+
+it("one that nobody answers for is under way: turns wait for the sandbox's word, and the same request goes on", async () => {
   const ids: string[] = [];
   const session = await merging(async ({ id }, at) => {
     ids.push(id);
-    await prompt(at, "go on");
+    if (ids.length === 1) await prompt(at, "go on");
     throw new AppError("sandbox_unavailable", "No answer");
   });
   const headers = { "idempotency-key": "once", "content-type": "application/json" };
@@ -96,20 +99,21 @@ it("where nobody hears what came of it turns wait for the sandbox's word; the sa
     const path = `/sessions/${session.id}/merge`;
     return sessions.call({ method: "POST", path, headers: { ...headers, authorization }, body: "{}" });
   };
-  expect((await again()).body["code"]).toBe("sandbox_unavailable");
+  const { sleep } = sessions.clock;
+  // The process dies before it answered.
+  sessions.deps.clock.sleep = () => Promise.reject(new Error("killed"));
+  expect((await again()).status).toBe(500);
+  sessions.deps.clock.sleep = sleep;
   expect(await phase(session)).toBe("none");
-  expect((await again()).body["code"]).toBe("sandbox_unavailable");
+  const askedAt = sessions.clock.now();
+  expect(await again()).toMatchObject({ status: 200, body: { state: "merging", conflicts: [], turn_id: null } });
+  expect(sessions.clock.now() - askedAt).toBeLessThan(29_000);
   expect(ids[1]).toBe(ids[0]);
   expect((await merge(session)).body["code"]).toBe("busy");
-  const link = { key: sessions.keyOf(session), epoch: 1, connectionId: "c" };
-  const push = { status: "none" as const, branch: null, error: null };
-  await recordCheckpoint(sessions.deps as never, link, {
-    turn_id: ids[0] ?? "",
-    checkpoint: null,
-    push,
-    error: null,
-    cause: "merge",
-  });
+  expect((await sessions.ask("GET", `/sessions/${session.id}/merge`)).body).toMatchObject({ state: "merging" });
+  // A sandbox of an older version: its checkpoint is its last word.
+  const report = { turn_id: ids[0] ?? "", checkpoint: null, push, error: null, cause: "merge" as const };
+  await recordCheckpoint(sessions.deps as never, ofSandbox(session), report);
   expect(await operation(session)).toBeNull();
   expect(await phase(session)).toBe("model");
 });

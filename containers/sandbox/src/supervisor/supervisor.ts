@@ -8,6 +8,7 @@ import { log, messageOf } from "../log.ts";
 import { version } from "../version.ts";
 import { Checkpoints, type RestoreCheckpoint, type TakeCheckpoint } from "./git/checkpoints.ts";
 import { Pusher } from "./git/pusher.ts";
+import { frameOf } from "./git/taken-frame.ts";
 import type { Adopted } from "./adoption.ts";
 import { Door } from "./door/door.ts";
 import { LiveFiles } from "./files/live-files.ts";
@@ -21,6 +22,7 @@ import { OpenPorts } from "./open-ports.ts";
 import { PreviewServer } from "./preview-server.ts";
 import { Terminals } from "./terminal/terminals.ts";
 import { Provision } from "./provision.ts";
+import { rehearse } from "./tools/rehearsal.ts";
 import { ToolCalls } from "./tools/tool-calls.ts";
 import { ToolboxClient } from "./tools/toolbox-client.ts";
 import { type PreparedWorkspace, prepareWorkspace } from "./workspace/prepare.ts";
@@ -77,7 +79,7 @@ export class Supervisor {
     const { environment, now } = options;
     this.#ports = new OpenPorts({
       except: environment.PREVIEW_PORT,
-      tell: (frame) => this.#link?.sendLive(frame),
+      tell: (frame) => this.#link?.sendIfUp(frame) ?? false,
       now,
     });
     this.#toolbox = new ToolboxClient(options.environment.SOCKET_DIR, {
@@ -123,7 +125,7 @@ export class Supervisor {
     const { WORKSPACE_DIR, STATE_DIR } = this.#options.environment;
     await this.stand();
     this.#empty = await prepareWorkspace(emptySource, WORKSPACE_DIR, STATE_DIR);
-    return this.#toolbox.connected(toolboxWaitMs);
+    return (await this.#toolbox.connected(toolboxWaitMs)) && rehearse(this.#toolbox);
   }
 
   /** Rejects with `EpochFenced` where the platform does not want this container. */
@@ -171,7 +173,7 @@ export class Supervisor {
     this.#serveTerminals(link);
     this.#files = this.#serveFiles(link);
     this.#door.on(previewPorts, async () => ({ ports: this.#ports.list }));
-    this.#door.on(mergeTarget, async (body) => (await this.#ready.promise).merge(body));
+    this.#door.on(mergeTarget, (body) => this.#atWork((checkpoints) => checkpoints.merge(body)));
     void this.#toolbox.keepConnected();
     return address;
   }
@@ -252,6 +254,7 @@ export class Supervisor {
     const first = this.#welcome === null;
     this.#welcome = welcome;
     this.#provision?.welcomed(welcome, first);
+    this.#ports.catchUp();
     if (first) void this.#prepare(welcome);
   }
 
@@ -279,36 +282,30 @@ export class Supervisor {
     }
   }
 
-  async #takeCheckpoint(command: TakeCheckpoint): Promise<void> {
+  /** With the workspace's history, once it is there. Meanwhile nobody is idle. */
+  async #atWork<T>(work: (checkpoints: Checkpoints) => Promise<T>): Promise<T> {
     this.#checkpointsDue += 1;
     try {
-      const checkpoints = await this.#ready.promise;
-      await checkpoints.take(command);
-    } catch (error) {
-      const push = { status: "none" as const, branch: null, error: null };
-      const text = messageOf(error).slice(0, 500);
-      this.#link?.sendDurable({
-        type: "sandbox.checkpoint_taken",
-        turn_id: command.turn_id,
-        checkpoint: null,
-        push,
-        error: text,
-      });
+      return await work(await this.#ready.promise);
     } finally {
       this.#checkpointsDue -= 1;
       this.#idle.touch();
     }
   }
 
-  async #restoreCheckpoint(command: RestoreCheckpoint): Promise<void> {
-    this.#checkpointsDue += 1;
+  async #takeCheckpoint(command: TakeCheckpoint): Promise<void> {
     try {
-      await (await this.#ready.promise).restore(command);
+      await this.#atWork((checkpoints) => checkpoints.take(command));
+    } catch (error) {
+      this.#link?.sendDurable({ ...frameOf(command.turn_id), error: messageOf(error).slice(0, 500) });
+    }
+  }
+
+  async #restoreCheckpoint(command: RestoreCheckpoint): Promise<void> {
+    try {
+      await this.#atWork((checkpoints) => checkpoints.restore(command));
     } catch (error) {
       log("no restore", { error: messageOf(error) });
-    } finally {
-      this.#checkpointsDue -= 1;
-      this.#idle.touch();
     }
   }
 

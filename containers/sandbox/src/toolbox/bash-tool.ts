@@ -74,7 +74,7 @@ export class BashTool {
 
   async #execute(call: ToolRun, command: string, timeoutMs: number): Promise<ToolOutcome> {
     let wrote = false;
-    const limits = await LimitWatch.begin(this.#options);
+    const limits = new LimitWatch(this.#options);
     const onText = (text: string): void => {
       wrote = true;
       limits.saw(text);

@@ -1,4 +1,5 @@
-import { readFile, statfs } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 
 const killed = 128 + 9;
 const mebibyte = 1024 * 1024;
@@ -19,9 +20,18 @@ const files = {
   pidsMax: places("pids.max", "pids/pids.max"),
 };
 
-async function readGroup(name: keyof typeof files): Promise<string> {
+function textOf(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return null;
+  }
+}
+
+/** At once: the kernel has them in memory, and each command waits for them. */
+function readGroup(name: keyof typeof files): string {
   for (const file of files[name]) {
-    const text = await readFile(file, "utf8").catch(() => null);
+    const text = textOf(file);
     if (text !== null) return text.trim();
   }
   return "";
@@ -42,8 +52,8 @@ interface Counts {
   refusedForks: number;
 }
 
-async function readCounts(): Promise<Counts> {
-  const [memory, pids] = await Promise.all([readGroup("memoryEvents"), readGroup("pidsEvents")]);
+function readCounts(): Counts {
+  const [memory, pids] = [readGroup("memoryEvents"), readGroup("pidsEvents")];
   return { oomKills: memory === "" ? null : countIn(memory, "oom_kill"), refusedForks: countIn(pids, "max") };
 }
 
@@ -53,26 +63,22 @@ function sizeText(bytes: number): string {
 }
 
 /** Where no group says it: the limit of this process's user. */
-async function processLimit(): Promise<number | null> {
-  const group = limitIn(await readGroup("pidsMax"));
+function processLimit(): number | null {
+  const group = limitIn(readGroup("pidsMax"));
   if (group !== null) return group;
-  const limits = await readFile("/proc/self/limits", "utf8").catch(() => "");
+  const limits = textOf("/proc/self/limits") ?? "";
   return limitIn(/^Max processes\s+(\d+)/m.exec(limits)?.[1] ?? "");
 }
 
 /** Notices which limit of the container ended a command, so that nobody has to guess from an exit code. */
 export class LimitWatch {
   readonly #options: LimitOptions;
-  readonly #before: Counts;
+  readonly #before = readCounts();
   #tail = "";
 
-  private constructor(options: LimitOptions, before: Counts) {
+  /** Begins at once. */
+  constructor(options: LimitOptions) {
     this.#options = options;
-    this.#before = before;
-  }
-
-  static async begin(options: LimitOptions): Promise<LimitWatch> {
-    return new LimitWatch(options, await readCounts());
   }
 
   saw(text: string): void {
@@ -81,36 +87,36 @@ export class LimitWatch {
 
   /** Of a command that failed: what it ran into, as people say it; nothing where that was nothing of the container's. */
   async reached(exitCode: number | null): Promise<{ notes: string[]; outOfProcesses: boolean }> {
-    const now = await readCounts();
-    const processes = await this.#processes(now);
-    const notes = [await this.#memory(now, exitCode), processes, await this.#disk()].filter((note) => note !== null);
+    const now = readCounts();
+    const processes = this.#processes(now);
+    const notes = [this.#memory(now, exitCode), processes, await this.#disk()].filter((note) => note !== null);
     return { notes, outOfProcesses: processes !== null };
   }
 
-  async #memory(now: Counts, exitCode: number | null): Promise<string | null> {
+  #memory(now: Counts, exitCode: number | null): string | null {
     const isCounted = now.oomKills !== null && now.oomKills > (this.#before.oomKills ?? 0);
     const isTold =
       now.oomKills === null &&
       /JavaScript heap out of memory|MemoryError|Cannot allocate memory|std::bad_alloc/.test(this.#tail);
     if (!isCounted && !isTold && exitCode !== killed) return null;
-    const limit = await this.#memoryLimit();
+    const limit = this.#memoryLimit();
     const at = limit === null ? "" : ` at ${sizeText(limit)}`;
     if (isCounted) return `killed: out of memory${at}`;
     if (isTold) return `out of memory${limit === null ? "" : `: the limit is ${sizeText(limit)}`}`;
     return `killed: perhaps out of memory${at}`;
   }
 
-  async #memoryLimit(): Promise<number | null> {
-    const seen = limitIn(await readGroup("memoryMax"));
+  #memoryLimit(): number | null {
+    const seen = limitIn(readGroup("memoryMax"));
     const told = (this.#options.memoryMiB ?? 0) * mebibyte;
     if (told === 0) return seen;
     return seen === null ? told : Math.min(seen, told);
   }
 
-  async #processes(now: Counts): Promise<string | null> {
+  #processes(now: Counts): string | null {
     const isTold = /fork: (retry: )?Resource temporarily unavailable|EAGAIN/.test(this.#tail);
     if (now.refusedForks <= this.#before.refusedForks && !isTold) return null;
-    const limit = await processLimit();
+    const limit = processLimit();
     return limit === null ? "too many processes" : `too many processes: limit ${limit}`;
   }
 

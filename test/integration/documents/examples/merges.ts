@@ -47,9 +47,33 @@ async function withState(world: World, state: object): Promise<Ask> {
   return asking(key);
 }
 
+/** Its sandbox has no address: one that does not answer may be at it all the same. */
+async function withoutAddress(world: World): Promise<Ask> {
+  const key = await ofRepository(world);
+  await runningSandbox(world.platform.deps, key);
+  await rows(world.platform.deps.table)
+    .entities.container.patch({ ...key, epoch: 1 })
+    .remove(["private_ip"])
+    .go();
+  return asking(key);
+}
+
+/** The last one was in conflict. */
+async function tried(world: World): Promise<Ask> {
+  const { session_id } = await ofRepository(world);
+  const key = { tenant_id: world.owner.tenant.id, session_id };
+  await runningSandbox(world.platform.deps, key);
+  const door = world.platform.deps.door;
+  world.platform.deps.door = answering(() => conflicts);
+  await world.platform.send("POST", asking(key).path, {}, world.owner.access_token);
+  world.platform.deps.door = door;
+  return { path: asking(key).path };
+}
+
 const gitHosts = (mintPush: HttpDeps["gitHosts"]["mintPush"]) => ({ gitHosts: { ...fakeGitHosts(), mintPush } });
 
 export const mergeExamples: Examples = {
+  readMerge: { status: 200, ask: tried, fails: {} },
   mergeSession: {
     status: 200,
     ask: (world) => asked(world, () => merged),
@@ -63,7 +87,7 @@ export const mergeExamples: Examples = {
       not_pushed: thrown("not_pushed"),
       repo_unreachable: thrown("repo_unreachable"),
       git_host_refused: thrown("git_host_refused"),
-      sandbox_unavailable: thrown("sandbox_unavailable"),
+      sandbox_unavailable: withoutAddress,
       sandbox_starting: async (world) => asking(await ofRepository(world)),
       git_host_unsupported: async (world) => asking({ session_id: await session(world) }),
       git_credential_missing: (world) =>

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import WebSocket, { WebSocketServer } from "ws";
+import type { WireError } from "../../../../shared/protocol/error-code.ts";
 import type { SandboxConfiguration } from "../../../../shared/protocol/sandbox-config.ts";
 import {
   SandboxFrame,
@@ -30,6 +31,8 @@ export class FakePlatform {
   refuseWith: number | null = null;
   /** Frames of these types get no ack, this many times. */
   readonly unacked = new Map<SandboxFrameType, number>();
+  /** With what a frame is refused; null: it is taken. */
+  refuses: (frame: SandboxFrame) => WireError | null = () => null;
   refusePuts = 0;
   redeemed: unknown = null;
   port = 0;
@@ -155,7 +158,10 @@ export class FakePlatform {
     const answer = (command: Record<string, unknown>): void => link.send(JSON.stringify(command));
     const unacked = this.unacked.get(frame.type) ?? 0;
     if (unacked > 0) this.unacked.set(frame.type, unacked - 1);
-    else answer({ type: "ack", frame_id: frame.frame_id, result: this.#resultOf(frame) });
+    else {
+      const error = this.refuses(frame);
+      answer({ type: "ack", frame_id: frame.frame_id, ...(error ? { error } : { result: this.#resultOf(frame) }) });
+    }
     if (frame.type === "sandbox.hello") answer(this.#welcome(frame.frame_id));
     this.#changed();
   }

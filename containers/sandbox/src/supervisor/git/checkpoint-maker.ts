@@ -2,7 +2,9 @@ import { commitBody } from "../../../../../shared/git/commit-object.ts";
 import type { Merging, TakenCheckpoint } from "../../../../../shared/protocol/sandbox-frame.ts";
 import type { Uploads } from "../platform/uploads.ts";
 import type { Workspace } from "../workspace/workspace.ts";
+import { unresolvedPaths } from "./conflict-markers.ts";
 import { diffStat } from "./diff-stat.ts";
+import type { Folder } from "./folder-tree.ts";
 import type { History } from "./history.ts";
 import { Manifests, manifestOf } from "./manifest.ts";
 import { secretsAmong } from "./secret-scan.ts";
@@ -21,7 +23,7 @@ export interface CommitSaid {
   co_author: Person;
   /** The commit that was merged. */
   merged?: string;
-  /** What is made of conflicts is not done yet: the merge comes later. */
+  /** What is made of conflicts is not done yet, whatever the files hold: the merge comes later. */
   goesOn?: boolean;
 }
 
@@ -59,9 +61,23 @@ export class CheckpointMaker {
     return this.#merging;
   }
 
-  /** What is saved next has these conflicts in it, resolved or not; null: the files are others. */
+  /** What is saved next has these conflicts in it; null: the files are others. */
   mergesNext(merging: Merging | null): void {
     this.#merging = merging ?? undefined;
+  }
+
+  /** Nothing of these files is in conflict any more: what is made of them is the merge, also where they are as before. */
+  async concludes({ goesOn }: Pick<CommitSaid, "goesOn">, root: Folder): Promise<boolean> {
+    if (!this.#merging || goesOn) return false;
+    return (await unresolvedPaths(this.#options.workspace.store, root, this.#merging)).length === 0;
+  }
+
+  /** What goes on being merged with these files; undefined where they are the merge, or none. */
+  async #mergingOn(said: CommitSaid, root: Folder): Promise<Merging | undefined> {
+    const merging = this.#merging;
+    if (!merging || said.merged !== undefined) return undefined;
+    const unresolved = await unresolvedPaths(this.#options.workspace.store, root, merging);
+    return said.goesOn || unresolved.length > 0 ? { ...merging, unresolved } : undefined;
   }
 
   async save(
@@ -70,8 +86,9 @@ export class CheckpointMaker {
   ): Promise<TakenCheckpoint> {
     const { workspace, history, now } = this.#options;
     const parent = history.head;
-    const goesOn = said.goesOn ? this.#merging : undefined;
-    const commit = this.#commit(said, root.oid, parent, Math.floor(now() / 1000));
+    const goesOn = await this.#mergingOn(said, root);
+    const concluded = goesOn || said.merged !== undefined ? undefined : this.#merging;
+    const commit = this.#commit(said, root.oid, parent, concluded, Math.floor(now() / 1000));
     const added = workspace.store.takeAdded();
     const next = await history.nextPack(added);
     const read = async (oid: string): Promise<Buffer> => (await workspace.store.read(oid)).body;
@@ -109,9 +126,8 @@ export class CheckpointMaker {
   }
 
   /** A merge comes after what it was merged with: what was saved in between is on the log, but in no history. */
-  #commit(said: CommitSaid, tree: string, head: string | null, atSeconds: number) {
-    const { author, co_author: coAuthor, message, goesOn } = said;
-    const concluded = goesOn || said.merged !== undefined ? undefined : this.#merging;
+  #commit(said: CommitSaid, tree: string, head: string | null, concluded: Merging | undefined, atSeconds: number) {
+    const { author, co_author: coAuthor, message } = said;
     const { parent, merged } = concluded
       ? { parent: concluded.onto, merged: concluded.commit }
       : { parent: head, merged: said.merged };

@@ -1,4 +1,5 @@
 import { AppError } from "../../../../../shared/errors.ts";
+import { idPrefixes } from "../../../../../shared/protocol/ids.ts";
 import type { MergeBody, MergeConflict, MergeResult } from "../../../../../shared/protocol/merge.ts";
 import type {
   Merging,
@@ -16,16 +17,18 @@ import type { History } from "./history.ts";
 import type { Pusher } from "./pusher.ts";
 import { PushGuard } from "./push-guard.ts";
 import { differingPaths, type Folder } from "./folder-tree.ts";
+import { conflictsToResolve } from "./conflict-markers.ts";
 import { shownConflicts } from "./merge-conflicts.ts";
 import { Merges } from "./merges.ts";
+import { OperationLink } from "./operation-link.ts";
 import { restoreFiles } from "./restore-files.ts";
 import type { FileDifference } from "./snapshot.ts";
 import type { StatCache } from "./stat-cache.ts";
+import { frameOf, noPush, reportOf, type TakenFrame, warningOf, withConflicts } from "./taken-frame.ts";
 import { targetFolder } from "./target-folder.ts";
 
 export type TakeCheckpoint = Extract<Command, { type: "checkpoint.take" }>;
 export type RestoreCheckpoint = Extract<Command, { type: "checkpoint.restore" }>;
-type TakenFrame = Parameters<PlatformLink["sendDurable"]>[0] & { type: "sandbox.checkpoint_taken" };
 
 interface CheckpointsOptions {
   link: Pick<PlatformLink, "sendDurable" | "request">;
@@ -54,18 +57,11 @@ interface CheckpointsOptions {
   now: () => number;
 }
 
-const noPush: PushOutcome = { status: "none", branch: null, error: null };
-const ackTimeoutMs = 60_000;
 /** What changes all the time is not waited for: what it changed last is set aside where it stands in the way. */
 const maxLooks = 3;
-const stopId = "chk_stop";
-const maxPathLength = 1000;
+const operationPrefix = `${idPrefixes.checkpoint}_`;
+const stopId = `${operationPrefix}stop`;
 const maxSubject = 200;
-
-function frameOf(turn_id: string, cause?: "before" | "restore" | "stop" | "merge"): TakenFrame {
-  const said = cause ? { cause } : {};
-  return { type: "sandbox.checkpoint_taken", turn_id, checkpoint: null, push: noPush, error: null, ...said };
-}
 
 interface Made {
   checkpoint: TakenCheckpoint | null;
@@ -74,36 +70,35 @@ interface Made {
   cutRules: string[];
 }
 
-function warningOf(leftOut: readonly string[], cutRules: readonly string[]): string | null {
-  const said = [
-    ...(leftOut.length > 0 ? [`not in the checkpoint: ${leftOut.join(", ")}`] : []),
-    ...(cutRules.length > 0 ? [`too many ignore rules, not all of them count: ${cutRules.join(", ")}`] : []),
-  ];
-  return said.length > 0 ? said.join("; ").slice(0, 500) : null;
-}
-
 /** Takes checkpoints and goes back to them, one at a time; a second request gets the first one's answer. */
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   readonly #maker: CheckpointMaker;
   readonly #guard: PushGuard;
+  readonly #word: OperationLink;
   readonly #answers = new Map<string, TakenFrame | null>();
+  readonly #merges = new Map<string, Promise<MergeResult>>();
   #queue: Promise<unknown> = Promise.resolve();
   #last: TakeCheckpoint | null = null;
+  #isBroken = false;
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
     this.#maker = new CheckpointMaker(options);
+    this.#word = new OperationLink(options.link);
     this.#guard = new PushGuard(options.isHeld ? options.history.head : null);
   }
 
   take(command: TakeCheckpoint): Promise<void> {
     this.#last = command;
-    return this.#once(command.turn_id, async () => void (await this.#take(command, frameOf(command.turn_id), true)));
+    const { turn_id: id } = command;
+    const taken = async (): Promise<void> => void (await this.#take(command, frameOf(id), true));
+    return this.#once(id, () => (id.startsWith(operationPrefix) ? this.#word.working(id, taken) : taken()));
   }
 
   restore(command: RestoreCheckpoint): Promise<void> {
-    return this.#once(command.operation_id, () => this.#restore(command));
+    const { operation_id: id } = command;
+    return this.#once(id, () => this.#word.working(id, () => this.#restore(command)));
   }
 
   /** What changed since the last checkpoint: the container is about to go. Throws where it could not be saved. */
@@ -142,11 +137,12 @@ export class Checkpoints {
     let failure: string | null = null;
     this.#release(command);
     try {
-      const { checkpoint, leftOut, cutRules } = await this.#make({ ...command, goesOn: frame.cause === "stop" });
+      const { checkpoint, leftOut, cutRules } = await this.#make({ ...command, goesOn: frame.cause === "stop" }, true);
       frame.checkpoint = checkpoint;
       const warning = warningOf(leftOut, cutRules);
       if (warning !== null) frame.error = warning;
-      if (warning !== null && checkpoint) checkpoint.warning = warning;
+      const told = checkpoint && withConflicts(warning, checkpoint);
+      if (checkpoint && told) checkpoint.warning = told;
       frame.push = await this.#push(command, checkpoint);
       this.#answers.set(command.turn_id, frame);
     } catch (error) {
@@ -177,12 +173,13 @@ export class Checkpoints {
     return { ...noPush, status: isHeld ? "held" : "none" };
   }
 
-  async #make(said: CommitSaid): Promise<Made> {
+  async #make(said: CommitSaid, mergesUnchanged = false): Promise<Made> {
     const { workspace } = this.#options;
     const pending = await workspace.snapshot();
     try {
       const { snapshot } = pending;
-      const unchanged = snapshot.root.oid === workspace.saved.oid;
+      const isSame = snapshot.root.oid === workspace.saved.oid;
+      const unchanged = isSame && !(mergesUnchanged && (await this.#maker.concludes(said, snapshot.root)));
       if (unchanged) await workspace.store.forget(workspace.store.takeAdded());
       const checkpoint = unchanged ? null : await this.#maker.save(said, snapshot);
       pending.keep();
@@ -218,50 +215,96 @@ export class Checkpoints {
     this.#options.link.sendDurable(frame);
   }
 
-  /** The target branch comes into the files; where both sides changed the same lines only if that is wanted. */
+  /**
+   * The target branch comes into the files; where both sides changed the same lines only if that is wanted. The platform
+   * hears the outcome whether or not anybody waits for the answer. Asked for again while it is under way, it is the same one.
+   */
   merge(body: MergeBody): Promise<MergeResult> {
-    return this.alone(() => this.#merge(body));
+    const known = this.#merges.get(body.id);
+    if (known) return known;
+    const merging = this.#mergeAndTell(body).finally(() => this.#merges.delete(body.id));
+    this.#merges.set(body.id, merging);
+    return merging;
+  }
+
+  async #mergeAndTell(body: MergeBody): Promise<MergeResult> {
+    try {
+      const result = await this.alone(() => this.#word.working(body.id, () => this.#merge(body)));
+      await this.#word.lastWord(body.id, reportOf(result));
+      return result;
+    } catch (error) {
+      // A container whose files are in between has no word: it goes, and that ends the merge.
+      const told = error instanceof AppError ? error : new AppError("internal");
+      if (!this.#isBroken) await this.#word.lastWord(body.id, { error: { code: told.code, message: told.message } });
+      throw error;
+    }
   }
 
   async #merge(body: MergeBody): Promise<MergeResult> {
     const { workspace, history } = this.#options;
+    await this.#word.hold(body.id);
     const merges = new Merges({ store: workspace.store, history });
     const tip = await merges.tipOf(body);
     const nothing = { target_commit: tip, pushed_into: false, conflicts: [] };
     if (tip === null) return { ...nothing, kind: "up_to_date" };
-    // Asked again before anybody resolved them: who asked may not have heard of them.
-    const { merging } = this.#maker;
-    if (merging?.commit === tip)
-      return {
-        ...nothing,
-        kind: "conflicts",
-        conflicts: await shownConflicts(workspace.store, workspace.saved, merging.paths),
-      };
     this.#release(body);
-    await this.#saveBefore({ ...body, operation_id: body.id, before_message: `Before merging ${body.target_branch}` });
+    const earlier = this.#maker.merging;
+    const open = await this.#saveForMerge(body);
+    if (open) return { ...nothing, kind: "conflicts", target_commit: open.commit, conflicts: await this.#shown(open) };
     const incoming = await merges.incoming(body, tip, workspace.saved);
     const { folder, conflicts } = incoming?.merged ?? { conflicts: [] };
     if (conflicts.length > 0 && folder) {
       const shown = await shownConflicts(workspace.store, folder, conflicts);
-      if (body.keep_conflicts) await this.#broken(() => this.#saveConflicts(body, folder, tip, shown));
-      // What the files hold goes into the next pack.
-      else await workspace.store.forget(workspace.store.takeAdded());
+      if (body.keep_conflicts) await this.#changing(body.id, () => this.#saveConflicts(body, folder, tip, conflicts));
+      else await this.#forgetAdded();
       return { ...nothing, kind: "conflicts", conflicts: shown };
     }
-    if (folder) await this.#broken(() => this.#saveMerge(body, folder, tip));
+    if (folder) await this.#changing(body.id, () => this.#saveMerge(body, folder, tip));
     if (body.into && this.#guard.isHolding)
       throw new AppError("not_pushed", "The push is held: a secret is in the files");
-    return { ...nothing, kind: folder ? "merged" : "up_to_date", pushed_into: await merges.pushInto(body, tip) };
+    return {
+      ...nothing,
+      kind: folder || earlier ? "merged" : "up_to_date",
+      pushed_into: await merges.pushInto(body, tip),
+    };
+  }
+
+  /** Merged trees that nobody takes: what the store was given goes into the next pack. */
+  async #forgetAdded(): Promise<void> {
+    const { store } = this.#options.workspace;
+    await store.forget(store.takeAdded());
+  }
+
+  /** Of a merge before this one. */
+  async #shown({ paths, unresolved = [] }: Merging): Promise<MergeConflict[]> {
+    const { store, saved } = this.#options.workspace;
+    return shownConflicts(store, saved, unresolved.length > 0 ? unresolved : paths);
+  }
+
+  /** The state of before is on the log. It may be what became of earlier conflicts: those that are left, or null. */
+  async #saveForMerge(body: MergeBody): Promise<Merging | null> {
+    const { author, co_author, id: operation_id, target_branch } = body;
+    const before_message = `Before merging ${target_branch}`;
+    if (this.#maker.merging) {
+      const { checkpoint } = await this.#make({ message: body.message, author, co_author });
+      const isMerge = this.#maker.merging === undefined;
+      const push = await this.#push(body, checkpoint);
+      if (checkpoint)
+        await this.#word.recordSurely({ ...frameOf(operation_id, isMerge ? "merge" : "before"), checkpoint, push });
+      if (!isMerge) return this.#maker.merging ?? null;
+    }
+    await this.#saveBefore({ operation_id, before_message, author, co_author });
+    return null;
   }
 
   /** They are on the log before anybody hears of them: whatever container goes on makes the merge of them. */
-  async #saveConflicts(body: MergeBody, to: Folder, commit: string, conflicts: MergeConflict[]): Promise<void> {
+  async #saveConflicts(body: MergeBody, to: Folder, commit: string, conflicts: readonly string[]): Promise<void> {
     const { author, co_author, id: operation_id, target_branch } = body;
-    const paths = conflicts.map(({ path }) => path).filter(({ length }) => length <= maxPathLength);
-    this.#maker.mergesNext({ commit, onto: this.#options.history.head, paths });
+    const told = await conflictsToResolve(this.#options.workspace.store, to, conflicts);
+    this.#maker.mergesNext({ commit, onto: this.#options.history.head, ...told });
     const message = `Conflicts with ${target_branch}, to be resolved`.slice(0, maxSubject);
     const checkpoint = await this.#become({ operation_id, message, author, co_author, goesOn: true }, to);
-    await this.#options.link.request({ ...frameOf(operation_id, "merge"), checkpoint }, ackTimeoutMs);
+    await this.#word.record({ ...frameOf(operation_id, "merge"), checkpoint });
   }
 
   async #saveMerge(body: MergeBody, to: Folder, merged: string): Promise<void> {
@@ -269,14 +312,19 @@ export class Checkpoints {
     const frame = frameOf(operation_id, "merge");
     frame.checkpoint = await this.#become({ operation_id, message, author, co_author, merged }, to);
     frame.push = await this.#push(body, frame.checkpoint);
-    await this.#options.link.request(frame, ackTimeoutMs);
+    await this.#word.record(frame);
   }
 
   /** What breaks off with the files in between ends this container: the next one has the last checkpoint. */
-  async #broken<T>(work: () => Promise<T>): Promise<T> {
+  async #changing<T>(id: string, work: () => Promise<T>): Promise<T> {
+    await this.#word.hold(id).catch(async (error: unknown) => {
+      await this.#forgetAdded();
+      throw error;
+    });
     try {
       return await work();
     } catch (error) {
+      this.#isBroken = true;
       this.#options.onBroken(`the merge broke off: ${messageOf(error)}`.slice(0, 500));
       throw error;
     }
@@ -296,18 +344,7 @@ export class Checkpoints {
       if (!checkpoint) return;
       this.#guard.look(checkpoint.commit, checkpoint.secrets ?? []);
       const frame = { ...frameOf(operation_id, "before"), checkpoint, push: this.#unpushed(checkpoint) };
-      await this.#onLog(frame);
-    }
-  }
-
-  /** What comes after it stands on it: it reaches the log also where nobody waits for that any more. */
-  async #onLog(frame: TakenFrame): Promise<void> {
-    const { link } = this.#options;
-    try {
-      await link.request(frame, ackTimeoutMs);
-    } catch (error) {
-      link.sendDurable(frame);
-      throw error;
+      await this.#word.recordSurely(frame);
     }
   }
 

@@ -33,6 +33,7 @@ export class ToolboxClient {
   #closed = false;
   #waiting: (() => void)[] = [];
   readonly #shares = new Map<string, () => void>();
+  #overhear: ((report: ToolboxReport) => void) | null = null;
 
   constructor(socketDirectory: string, handlers: ToolboxHandlers) {
     this.#path = join(socketDirectory, toolboxSocketName);
@@ -70,6 +71,12 @@ export class ToolboxClient {
   /** Ends a connection whose toolbox no longer answers; a new one follows. */
   drop(): void {
     this.#control?.destroy();
+  }
+
+  /** Every report goes here as well, until what it answers with is called. */
+  overhear(listener: (report: ToolboxReport) => void): () => void {
+    this.#overhear = listener;
+    return () => (this.#overhear = null);
   }
 
   /** Asks that these paths become readable to the supervisor's user. */
@@ -138,6 +145,7 @@ export class ToolboxClient {
     if (!report.success) return log("malformed report");
     if (report.data.op === "shared") return this.#shares.get(report.data.share_id)?.();
     this.#handlers.onReport(report.data);
+    this.#overhear?.(report.data);
   }
 }
 

@@ -1,0 +1,3 @@
+import { serveClaims } from "./claimed.ts";
+
+await serveClaims();
