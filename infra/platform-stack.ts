@@ -1,7 +1,7 @@
 import { CfnOutput, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
 import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
-import { sandboxFrameTypes } from "../shared/protocol/sandbox-frame.ts";
+import { answeredFrameTypes, sandboxFrameTypes } from "../shared/protocol/sandbox-frame.ts";
 import { DataTable } from "./constructs/data-table.ts";
 import { DeadLetterAlarm } from "./constructs/dead-letter-alarm.ts";
 import { httpFunctions, socketFunctions } from "./constructs/edge-functions.ts";
@@ -106,10 +106,11 @@ export class PlatformStack extends Stack {
     const { worker } = outboundFunctions(this, platform);
 
     api.deliverTo(http);
-    sockets.route("Connect", connect, ["$connect"], "$connect");
-    sockets.route("Disconnect", disconnect, ["$disconnect"], "$disconnect");
-    sockets.route("Sandbox", sandbox, sandboxFrameTypes, "sandbox.*");
-    sockets.route("Frames", frames, ["$default"], "$default");
+    sockets.route("Connect", connect, { keys: ["$connect"], invokableFor: "$connect" });
+    sockets.route("Disconnect", disconnect, { keys: ["$disconnect"], invokableFor: "$disconnect" });
+    const sandboxRoutes = { keys: sandboxFrameTypes, invokableFor: "sandbox.*", responding: answeredFrameTypes };
+    sockets.route("Sandbox", sandbox, sandboxRoutes);
+    sockets.route("Frames", frames, { keys: ["$default"], invokableFor: "$default" });
     queue.deliverTo(turn, config.turnConcurrency);
     queue.deliverDeadLettersTo(deadLetters);
     platform.outbound.deliverTo(worker, config.outboundConcurrency);

@@ -32,26 +32,32 @@ export type FrameTable<
   Frame extends Framed,
   Deps,
   Results extends Record<Frame["type"], Handled["result"]> = Record<Frame["type"], Handled["result"]>,
+  Early = null,
 > = {
   [T in Frame["type"]]: (
     deps: Deps,
     frame: Extract<Frame, { type: T }>,
     connection: Connection,
+    early: Early | null,
   ) => Promise<Handled<Results[T]>>;
 };
 
 /** One direction of the protocol: whose frames these are, and how they are answered. */
-export interface Link<Frame extends Framed, Deps> {
+export interface Link<Frame extends Framed, Deps, Early = null> {
   kind: Connection["kind"];
   schema: z.ZodType<Frame>;
   types: readonly Frame["type"][];
   /** The name of the field that an answer echoes. */
   echo: "request_id" | "frame_id";
+  /** Routes whose response is the answer, so that it needs no request of its own: each of their frames must get one. */
+  responding?: readonly string[];
   /** Whether the connection, which is of this kind, may send such frames. */
   permits(connection: Connection, type: Frame["type"]): boolean;
+  /** What a frame of this route will need, read at once with its connection. Nothing of it is used before the connection is checked. */
+  readEarly?(deps: Deps, connectionId: string, routeKey: string): Early | null;
   /** Counts the frame. Throws `rate_limited`. */
   count?(deps: Deps, connection: Connection, type: Frame["type"]): Promise<unknown>;
-  frames: FrameTable<Frame, Deps>;
+  frames: FrameTable<Frame, Deps, Record<Frame["type"], Handled["result"]>, Early>;
 }
 
 type Echo = string | null;
@@ -70,8 +76,8 @@ function typeOf(value: unknown): string | null {
 }
 
 /** Refuses what the connection may not send before it looks at what the frame holds. */
-function parseFrame<Frame extends Framed, Deps>(
-  link: Link<Frame, Deps>,
+function parseFrame<Frame extends Framed, Deps, Early>(
+  link: Link<Frame, Deps, Early>,
   connection: Connection,
   value: unknown,
 ): Frame {
@@ -89,26 +95,40 @@ function toWire(error: unknown): WireError {
   return error.toWire();
 }
 
+/** What API Gateway gets. A body goes to the sender where the route has a response. */
+interface RouteResult {
+  statusCode: number;
+  body?: string;
+}
+
 /** Every frame gets at most one answer, whatever it holds; the connection lives on. */
-export function onSocketFrame<Frame extends Framed, Deps extends SocketKitDeps>(
-  link: Link<Frame, Deps>,
+export function onSocketFrame<Frame extends Framed, Deps extends SocketKitDeps, Early = null>(
+  link: Link<Frame, Deps, Early>,
   live: () => Deps,
 ) {
   let deps: Deps | null = null;
-  return async (event: APIGatewayProxyWebsocketEventV2): Promise<{ statusCode: number }> => {
+  return async ({ requestContext, body = "" }: APIGatewayProxyWebsocketEventV2): Promise<RouteResult> => {
     deps ??= live();
-    await serveFrame(link, deps, event.requestContext.connectionId, event.body ?? "");
-    return { statusCode: 200 };
+    const { connectionId, routeKey } = requestContext;
+    let response: string | undefined;
+    const responds = link.responding?.includes(routeKey) ?? false;
+    const { sockets } = deps;
+    await serveFrame(link, deps, { connectionId, routeKey, body }, async (ack) => {
+      if (responds) response = ack;
+      else await sockets.post(connectionId, ack);
+    });
+    return { statusCode: 200, ...(response === undefined ? {} : { body: response }) };
   };
 }
 
-async function serveFrame<Frame extends Framed, Deps extends SocketKitDeps>(
-  link: Link<Frame, Deps>,
+async function serveFrame<Frame extends Framed, Deps extends SocketKitDeps, Early>(
+  link: Link<Frame, Deps, Early>,
   deps: Deps,
-  connectionId: string,
-  body: string,
+  { connectionId, routeKey, body }: { connectionId: string; routeKey: string; body: string },
+  send: (ack: string) => Promise<void>,
 ): Promise<void> {
   const startedMs = deps.clock.now();
+  const early = link.readEarly?.(deps, connectionId, routeKey) ?? null;
   const connection = await findConnection(deps, connectionId);
   if (!connection) return deps.sockets.close(connectionId);
   let value: unknown = null;
@@ -122,8 +142,9 @@ async function serveFrame<Frame extends Framed, Deps extends SocketKitDeps>(
       deps: Deps,
       frame: Frame,
       connection: Connection,
+      early: Early | null,
     ) => Promise<Handled>;
-    handled = await handle(deps, frame, connection);
+    handled = await handle(deps, frame, connection, early);
     answer = { result: handled.result };
   } catch (error) {
     answer = { error: toWire(error) };
@@ -131,7 +152,7 @@ async function serveFrame<Frame extends Framed, Deps extends SocketKitDeps>(
   }
   if ("error" in answer || answer.result !== null) {
     const ack = { type: "ack", [link.echo]: echoOf(value, link.echo), ...answer };
-    await deps.sockets.post(connectionId, JSON.stringify(ack));
+    await send(JSON.stringify(ack));
   }
   deps.log.info("frame", {
     connection_id: connectionId,

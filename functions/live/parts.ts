@@ -1,5 +1,6 @@
 import { S3Client } from "@aws-sdk/client-s3";
 import { AwsClient } from "../../shared/adapters/aws/aws-client.ts";
+import { readTogether } from "../../shared/adapters/aws/read-together.ts";
 import { tableClient } from "../../shared/adapters/aws/table-client.ts";
 import { sqsJobQueue } from "../../shared/adapters/job-queue-sqs.ts";
 import { s3Objects } from "../../shared/adapters/objects-s3.ts";
@@ -32,7 +33,8 @@ function liveClient(service: "dynamodb" | "sqs" | "execute-api", url: string): A
 
 /** The parts that several processes are put together from: one function each, so that a bundle holds only its own. */
 export function liveTable(env: { TABLE_NAME: string; TABLE_URL: string }): Table {
-  return { client: tableClient(liveClient("dynamodb", env.TABLE_URL), randomIds), name: env.TABLE_NAME };
+  const client = tableClient(liveClient("dynamodb", env.TABLE_URL), randomIds);
+  return { client: readTogether(client), name: env.TABLE_NAME };
 }
 
 export function liveLog(process: string): Log {

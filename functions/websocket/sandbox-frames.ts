@@ -1,3 +1,4 @@
+import { recordHold } from "../../shared/domain/checkpoint/hold-operation.ts";
 import { recordCheckpoint, recordPush } from "../../shared/domain/checkpoint/report.ts";
 import type { Connection } from "../../shared/domain/connection/connection.ts";
 import {
@@ -10,15 +11,17 @@ import {
   requireLive,
   type LinkDeps,
 } from "../../shared/domain/container/link.ts";
+import { type EarlyReads, readEarly, readFor } from "../../shared/domain/container/early-reads.ts";
 import { grantUpload } from "../../shared/domain/container/upload.ts";
 import { recordSetup, recordSetupStart } from "../../shared/domain/container/setup.ts";
 import { type ConfigurationDeps, readConfiguration } from "../../shared/domain/sandbox-config/configuration.ts";
+import { recordMerge } from "../../shared/domain/merge/conclude.ts";
 import { announceLive } from "../../shared/domain/timeline/announce.ts";
 import { receiveResult } from "../../shared/domain/tool-call/receive-result.ts";
 import type { Objects } from "../../shared/ports/objects.ts";
 import type { SandboxTokens } from "../../shared/ports/tokens.ts";
 import type { SandboxFrameResults } from "../../shared/protocol/frame-results.ts";
-import { SandboxFrame, sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
+import { answeredFrameTypes, SandboxFrame, sandboxFrameTypes } from "../../shared/protocol/sandbox-frame.ts";
 import { greetWarm, keepWarm, warmFrames, type WarmLink, type WarmLinkDeps } from "../../shared/domain/warm/link.ts";
 import { isPool } from "../../shared/domain/warm/warm.decisions.ts";
 import type { FrameTable, Link, SocketKitDeps } from "../kit/websocket.ts";
@@ -38,7 +41,7 @@ const done = { result: {} };
 const unanswered = { result: null };
 
 /** What a supervisor's frames do, all within the one session and epoch of its link. */
-const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = {
+const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults, EarlyReads> = {
   "sandbox.hello": async (deps, frame, connection) => {
     if (isPool(connection)) {
       await greetWarm(deps, warmLinkOf(connection), frame);
@@ -63,17 +66,21 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
     if (await markAlive(deps, linkOf(connection))) return done;
     return { ...done, afterwards: () => deps.sockets.close(connection.connection_id) };
   },
-  "sandbox.tool_output": async (deps, { call_id, offset, text }, connection) => {
-    await tellWatchers(deps, connection, { type: "tool.output", data: { call_id, offset, text } });
+  "sandbox.tool_output": async (deps, { call_id, offset, text }, connection, early) => {
+    await tellWatchers(deps, connection, { type: "tool.output", data: { call_id, offset, text } }, early);
     return unanswered;
   },
-  "sandbox.tool_completed": async (deps, frame, connection) => {
+  "sandbox.tool_completed": async (deps, frame, connection, early) => {
     const { type: _type, frame_id: _id, ...result } = frame;
-    await receiveResult(deps, linkOf(connection), result);
+    const link = linkOf(connection);
+    await receiveResult(deps, link, result, readFor(deps.table, link, early)?.conversation);
     return done;
   },
   "sandbox.checkpoint_taken": async (deps, frame, connection) => {
-    await recordCheckpoint(deps, linkOf(connection), frame);
+    const { turn_id, cause, checkpoint, merge } = frame;
+    if (merge) await recordMerge(deps, linkOf(connection), turn_id, merge);
+    else if (cause === "before" && !checkpoint) await recordHold(deps, linkOf(connection), turn_id);
+    else await recordCheckpoint(deps, linkOf(connection), frame);
     return done;
   },
   "sandbox.checkpoint_pushed": async (deps, { commit, branch }, connection) => {
@@ -85,8 +92,8 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
     await requireLive(deps, linkOf(connection));
     return { result: await grantUpload(deps.objects, linkOf(connection), { purpose, length, sha256 }) };
   },
-  "sandbox.files_changed": async (deps, { by, changes, more }, connection) => {
-    await tellWatchers(deps, connection, { type: "file.changed", data: { by, changes, more } });
+  "sandbox.files_changed": async (deps, { by, changes, more }, connection, early) => {
+    await tellWatchers(deps, connection, { type: "file.changed", data: { by, changes, more } }, early);
     return unanswered;
   },
   "sandbox.port_opened": async (deps, { port }, connection) => {
@@ -97,8 +104,8 @@ const frames: FrameTable<SandboxFrame, SandboxFrameDeps, SandboxFrameResults> = 
     await tellWatchers(deps, connection, { type: "preview.closed", data: { port } });
     return unanswered;
   },
-  "sandbox.terminal_output": async (deps, { terminal_id, offset, data }, connection) => {
-    await tellWatchers(deps, connection, { type: "terminal.output", data: { terminal_id, offset, data } });
+  "sandbox.terminal_output": async (deps, { terminal_id, offset, data }, connection, early) => {
+    await tellWatchers(deps, connection, { type: "terminal.output", data: { terminal_id, offset, data } }, early);
     return unanswered;
   },
   "sandbox.terminal_changed": async (deps, frame, connection) => {
@@ -146,17 +153,33 @@ async function tellWatchers(
   deps: SandboxFrameDeps,
   connection: Connection,
   event: Parameters<typeof announceLive>[2],
+  early: EarlyReads | null = null,
 ): Promise<void> {
   const link = linkOf(connection);
-  await requireLive(deps, link);
-  await announceLive(deps, link.key, event);
+  const read = readFor(deps.table, link, early);
+  await requireLive(deps, link, read?.container);
+  const conversation = await read?.conversation;
+  await announceLive(deps, link.key, event, { watchVersion: conversation?.watch_version });
 }
 
-export const sandboxLink: Link<SandboxFrame, SandboxFrameDeps> = {
+/** The commonest of a turn. Who is told of live ones goes by the conversation's row, and whether by the container's. */
+const earlyFrames = new Map<string, { isLive: boolean }>([
+  ["sandbox.tool_completed", { isLive: false }],
+  ["sandbox.tool_output", { isLive: true }],
+  ["sandbox.files_changed", { isLive: true }],
+  ["sandbox.terminal_output", { isLive: true }],
+]);
+
+export const sandboxLink: Link<SandboxFrame, SandboxFrameDeps, EarlyReads> = {
   kind: "sandbox",
   schema: SandboxFrame,
   types: sandboxFrameTypes,
   echo: "frame_id",
+  responding: answeredFrameTypes,
+  readEarly: ({ table }, connectionId, routeKey) => {
+    const kind = earlyFrames.get(routeKey);
+    return kind ? readEarly(table, connectionId, kind.isLive) : null;
+  },
   // Its session and epoch are the connection's own: `linkOf`.
   permits: (connection, type) =>
     connection.session_id !== undefined &&

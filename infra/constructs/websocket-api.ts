@@ -1,5 +1,5 @@
 import { Stack, Validations } from "aws-cdk-lib";
-import { CfnIntegration, CfnRoute, WebSocketApi, WebSocketStage } from "aws-cdk-lib/aws-apigatewayv2";
+import { CfnIntegration, CfnRoute, CfnRouteResponse, WebSocketApi, WebSocketStage } from "aws-cdk-lib/aws-apigatewayv2";
 import { PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
@@ -10,7 +10,17 @@ export interface FrameApiProps {
   readonly throttle: Throttle;
 }
 
+export interface Routes {
+  readonly keys: readonly string[];
+  /** The keys as a pattern of the permission: it must match these routes and no others. */
+  readonly invokableFor: string;
+  /** Those whose function's answer goes to the sender of the frame. Of the others it goes nowhere. */
+  readonly responding?: readonly string[];
+}
+
 const stageName = "v1";
+/** There is no other route response. */
+const wholeAnswer = "$default";
 
 /** Routes are chosen by the frame's `type`, so that user frames and sandbox frames end in different functions. */
 export class FrameApi extends WebSocketApi {
@@ -45,8 +55,7 @@ export class FrameApi extends WebSocketApi {
     };
   }
 
-  /** @param invokableFor the route keys as a pattern of the permission: it must match these routes and no others. */
-  route(name: string, fn: LambdaFunction, routeKeys: readonly string[], invokableFor: string): void {
+  route(name: string, fn: LambdaFunction, { keys, invokableFor, responding = [] }: Routes): void {
     const integration = new CfnIntegration(this, `${name}Integration`, {
       apiId: this.apiId,
       integrationType: "AWS_PROXY",
@@ -57,13 +66,16 @@ export class FrameApi extends WebSocketApi {
         resourceName: `${fn.functionArn}/invocations`,
       }),
     });
-    for (const routeKey of routeKeys) {
+    for (const routeKey of keys) {
+      const responds = responding.includes(routeKey);
       const route = new CfnRoute(this, `Route ${routeKey}`, {
         apiId: this.apiId,
         routeKey,
         target: `integrations/${integration.ref}`,
         authorizationType: "NONE",
+        ...(responds ? { routeResponseSelectionExpression: wholeAnswer } : {}),
       });
+      if (responds) this.respond(routeKey, route);
       Validations.of(route).acknowledge({
         id: "AwsSolutions-APIG4",
         reason:
@@ -74,6 +86,11 @@ export class FrameApi extends WebSocketApi {
       principal: new ServicePrincipal("apigateway.amazonaws.com"),
       sourceArn: this.executeArn(invokableFor),
     });
+  }
+
+  private respond(routeKey: string, { ref }: CfnRoute): void {
+    const response = { apiId: this.apiId, routeId: ref, routeResponseKey: wholeAnswer };
+    new CfnRouteResponse(this, `Response ${routeKey}`, response);
   }
 
   private executeArn(path: string): string {

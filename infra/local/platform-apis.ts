@@ -28,6 +28,7 @@ export interface ApiOptions {
   ports: PlatformPorts;
   functions: FunctionHost;
   authenticate: Authenticate;
+  onFrame?: ((text: string) => void) | undefined;
   started: (running: Running) => void;
 }
 
@@ -77,9 +78,12 @@ async function startPreviews(options: ApiOptions, { apiId, stage, functionId }: 
 async function startSockets(options: ApiOptions, api: DeployedWebSocketApi) {
   const routes = Object.fromEntries(api.routes.map((route) => [route.routeKey, route.functionId]));
   const port = options.ports.webSocket;
-  const config = { apiId: api.apiId, stage: api.stage, port, routeSelectionExpression: api.routeSelection, routes };
+  const responding = api.routes.filter(({ responds }) => responds).map(({ routeKey }) => routeKey);
+  const { apiId, stage, routeSelection: routeSelectionExpression } = api;
+  const config = { apiId, stage, port, routeSelectionExpression, routes, responding };
+  const { functions, authenticate, onFrame } = options;
   const running = await listening(port, "WebSocket API", () =>
-    startWebSocketApi(config, options.functions, options.authenticate),
+    startWebSocketApi({ ...config, onFrame }, functions, authenticate),
   );
   options.started(running);
   return running;

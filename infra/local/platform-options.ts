@@ -37,6 +37,8 @@ export interface PlatformOptions {
   modelApiKey?: string;
   /** One line about something that a person should know. @default - none are shown */
   log?: (line: string) => void;
+  /** Each message that a client or sandbox sends over its WebSocket, before the function of its route has it. */
+  onFrame?: (text: string) => void;
   /** Multiplies the schedules of the template: 0.01 sweeps each 600 ms. @default 1 */
   scheduleScale?: number;
   /** How long a spare execution environment stays warm, in ms. */

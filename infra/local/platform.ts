@@ -127,7 +127,15 @@ async function startCore(options: PlatformOptions, keep: Keep) {
   const aws = { port: ports.aws, keys, services, log: logAws, now: systemClock.now };
   const endpoint = keep(await listening(ports.aws, "AWS endpoint", () => startAwsEndpoint(aws)));
   keep({ stop: () => drain(host) });
-  const apis = await startApis({ stack, ports, functions: host, authenticate: endpoint.authenticate, started: keep });
+  const { authenticate } = endpoint;
+  const apis = await startApis({
+    stack,
+    ports,
+    functions: host,
+    authenticate,
+    onFrame: options.onFrame,
+    started: keep,
+  });
   const addresses = addressesOf(apis, endpoint.url, stores.gitHostUrl, model.url);
   known.addresses = addresses;
   return { stack, files, log, keys, model, stores, host, services, apis, addresses };

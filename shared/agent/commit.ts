@@ -45,8 +45,12 @@ async function commit(deps: StepDeps, step: Step, answered: Answered, ids: CallI
   return outcome.kind === "committed" ? outcome : null;
 }
 
-/** Hands the calls out where somebody is there to take them; a container that starts asks for them itself. */
-async function handOut(deps: StepDeps, step: Step, calls: PlannedCall[], known: Container | null): Promise<void> {
+/**
+ * Hands the calls out where somebody is there to take them; a container that starts asks for them itself. True where all
+ * went by the link that was known before the commit: who interrupts them reads the container later, and cancels them on
+ * that link or on a newer one, where a sandbox that has not got a call yet remembers that it must not run.
+ */
+async function handOut(deps: StepDeps, step: Step, calls: PlannedCall[], known: Container | null): Promise<boolean> {
   const inputs = new Map(calls.map(({ call }) => [call.id, call]));
   const turn_id = step.claim.turn_id;
   const dispatches = calls.map(({ call, nonce }): Dispatch => ({
@@ -60,7 +64,9 @@ async function handOut(deps: StepDeps, step: Step, calls: PlannedCall[], known: 
   const send = async (container: Container | null) =>
     container?.epoch === epoch && isUp(container, deps.clock.now()) && sendCalls(deps, container, dispatches, inputs);
   // The container may have got ready, or linked anew, since it was read: then it has not seen these calls.
-  if (!(await send(known))) await send(await latestContainer(deps.table, step.key));
+  if (await send(known)) return true;
+  await send(await latestContainer(deps.table, step.key));
+  return false;
 }
 
 /** The model would ask again and again: the turn ends with what stands in its way, and the next prompt tries anew. */
@@ -69,7 +75,7 @@ async function endWithoutSandbox(deps: StepDeps, { key, claim }: Step, { code, m
   await giveUpTurn(deps, key, ending, `Not run. ${message}.`, claim.turn_id);
 }
 
-/** An interrupt that was quicker cancelled what the sandbox had not got yet. */
+/** An interrupt that was quicker may have cancelled them on the link before. */
 async function cancelInterrupted(deps: StepDeps, { key, claim }: Step, callIds: string[]): Promise<void> {
   const current = await readConversation(deps.table, key);
   const goesOn =
@@ -87,12 +93,8 @@ async function startCalls(
   if (calls.length === 0) return;
   const refusal = step.refusal();
   if (refusal) return endWithoutSandbox(deps, step, refusal);
-  await handOut(deps, step, calls, container);
-  await cancelInterrupted(
-    deps,
-    step,
-    calls.map(({ call }) => call.id),
-  );
+  const callIds = calls.map(({ call }) => call.id);
+  if (!(await handOut(deps, step, calls, container))) await cancelInterrupted(deps, step, callIds);
 }
 
 /** The container that was ready when the step began, or its newest state: it may have become ready while the model spoke. */

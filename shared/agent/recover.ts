@@ -47,7 +47,7 @@ async function tellWaiting(deps: StepDeps, { key, claim }: Step, code: string, p
   const retry_at = new Date(deps.clock.now() + retry_after_ms).toISOString();
   const next = switches && deps.fallbackModel ? { next_model: deps.fallbackModel } : {};
   const data = { code, retry_after_ms, retry_at, ...next };
-  await announceLive(deps, key, { type: "model.waiting", data }, claim.turn_id);
+  await announceLive(deps, key, { type: "model.waiting", data }, { turnId: claim.turn_id });
 }
 
 /** The wake-up that brought the worker here is done: the next one comes late, and so counts no failed delivery. */

@@ -1,5 +1,5 @@
 import { watchersAt } from "../domain/connection/watchers.ts";
-import { latestContainer, type Container } from "../domain/container/container.ts";
+import { findContainer, type Container } from "../domain/container/container.ts";
 import { ensureContainer } from "../domain/container/ensure.ts";
 import type { Conversation } from "../domain/conversation/conversation.ts";
 import type { SessionKey } from "../domain/timeline/row.ts";
@@ -45,9 +45,9 @@ interface Ahead {
 const nothingRead: Ahead = { log: null, container: null };
 
 /** What the step needs of its session, read beside its claim: nobody may come to wait for it. */
-function readAhead(deps: StepDeps, key: SessionKey): Ahead {
+function readAhead(deps: StepDeps, key: SessionKey, { epoch }: Conversation): Ahead {
   const log = readEarly(deps, key);
-  const container = latestContainer(deps.table, key);
+  const container = epoch > 0 ? findContainer(deps.table, key, epoch) : Promise.resolve(null);
   for (const read of [log.rows, container]) read.catch(() => undefined);
   return { log, container };
 }
@@ -62,7 +62,7 @@ export async function runStep(
   conversation: Conversation,
   hops: number,
 ): Promise<void> {
-  const ahead = readAhead(deps, key);
+  const ahead = readAhead(deps, key, conversation);
   const claimed = await claimNext(deps, key, conversation, hops);
   if (!claimed) return;
   // What was claimed is what was looked at, before that was read.

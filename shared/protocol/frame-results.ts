@@ -6,7 +6,7 @@ import { InterruptAnswer, QueueAnswer, SendMessageAnswer } from "./conversation.
 import { fileFrameResults } from "./file.ts";
 import { Timestamp } from "./ids.ts";
 import { SandboxConfiguration } from "./sandbox-config.ts";
-import { SandboxToken, UploadGrant, type SandboxFrameType } from "./sandbox-frame.ts";
+import { SandboxToken, UploadGrant, type SandboxFrameType, type UnansweredFrameType } from "./sandbox-frame.ts";
 import { AttachTerminalAnswer, OpenTerminalAnswer } from "./terminal.ts";
 
 const nothing = z.object({});
@@ -58,7 +58,7 @@ export const sandboxFrameResults = {
   "sandbox.setup_output": null,
   "sandbox.setup_completed": nothing,
   "sandbox.stopping": nothing,
-} as const satisfies Record<SandboxFrameType, z.ZodType | null>;
+} as const satisfies { [T in SandboxFrameType]: T extends UnansweredFrameType ? null : z.ZodType };
 
 type ResultsOf<T extends Record<string, z.ZodType | null>> = {
   [K in keyof T]: T[K] extends z.ZodType ? z.input<T[K]> : null;

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { WireError } from "./error-code.ts";
+import { MergeReport } from "./merge-report.ts";
 import { SandboxConfiguration, SetupOutcome } from "./sandbox-config.ts";
 import { PushStatus, SecretFinding } from "./server-event.ts";
 import { sandboxTerminalFrames, terminalCommands } from "./terminal.ts";
@@ -25,8 +26,12 @@ export const Merging = z.object({
   commit: ObjectId,
   /** The session's own, that it is merged with; null: it had none. */
   onto: ObjectId.nullable(),
-  /** Where the conflicts were; not all of them, where they are many. */
-  paths: z.array(z.string().max(1000)).max(50),
+  /** Where the conflicts were; not all of them, where they are very many. */
+  paths: z.array(z.string().max(1000)).max(500),
+  /** Those that hold the merge's markers still. Absent, of an older version: nobody looked. */
+  unresolved: z.array(z.string().max(1000)).max(500).optional(),
+  /** How many lines of a file look like markers and were there before, where there are any. */
+  own: z.record(z.string(), z.number().int().positive()).optional(),
 });
 export type Merging = z.infer<typeof Merging>;
 
@@ -118,8 +123,13 @@ export const SandboxFrame = z.discriminatedUnion("type", [
     checkpoint: TakenCheckpoint.nullable(),
     push: PushOutcome,
     error: z.string().max(500).nullable(),
-    /** Absent: what was asked for. `before`: the state that a restore is about to leave. */
+    /**
+     * Absent: what was asked for. `before`: the state that a restore or merge is about to leave; without a checkpoint it says
+     * that the sandbox is at the operation `turn_id`.
+     */
     cause: z.enum(["stop", "before", "restore", "merge"]).optional(),
+    /** Of `merge`, and the last word about it. A sandbox of an older version says none. */
+    merge: MergeReport.optional(),
   }),
   z.strictObject({ type: z.literal("sandbox.checkpoint_pushed"), ...framed, commit: ObjectId, branch: z.string() }),
   z.strictObject({
@@ -156,6 +166,22 @@ export const SandboxFrame = z.discriminatedUnion("type", [
 export type SandboxFrame = z.infer<typeof SandboxFrame>;
 export type SandboxFrameType = SandboxFrame["type"];
 export const sandboxFrameTypes = SandboxFrame.options.map((option) => option.shape.type.value);
+
+/** Sent live: nobody keeps such a frame until it is answered, and it is answered only where it is refused. */
+const unansweredFrames = [
+  "sandbox.tool_output",
+  "sandbox.files_changed",
+  "sandbox.port_opened",
+  "sandbox.port_closed",
+  "sandbox.terminal_output",
+  "sandbox.setup_output",
+] as const satisfies readonly SandboxFrameType[];
+export type UnansweredFrameType = (typeof unansweredFrames)[number];
+
+/** Whatever comes of them, they get an ack: it is the response of their route. */
+export const answeredFrameTypes: readonly string[] = sandboxFrameTypes.filter(
+  (type) => !unansweredFrames.some((unanswered) => unanswered === type),
+);
 
 /** Where to push, with the credential of this one push: it lives in the supervisor's memory only. */
 export const PushTarget = z.object({

@@ -55,6 +55,7 @@ describe("the stack at rest costs a few dollars a month", () => {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::RouteResponse",
     "AWS::ApiGatewayV2::Stage",
     "AWS::DynamoDB::Table",
     "AWS::EC2::InternetGateway",

@@ -26,8 +26,12 @@ export const consoleOrigin = "https://console.example.test";
 export const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 export const offer = (ticket: string) => ({ "Sec-WebSocket-Protocol": `sandbox.v1, sandbox.token.${ticket}` });
 
-const event = (connectionId: string, body?: string, headers?: Record<string, string>) =>
-  ({ requestContext: { connectionId }, body, headers }) as unknown as ConnectEvent;
+const event = (connectionId: string, body?: string, headers?: Record<string, string>, routeKey = "$default") =>
+  ({ requestContext: { connectionId, routeKey }, body, headers }) as unknown as ConnectEvent;
+
+/** By which API Gateway chooses the function: a text that is no JSON has none. */
+export const routeOf = (frame: unknown): string | undefined =>
+  typeof frame === "object" && frame !== null && "type" in frame ? String(frame.type) : undefined;
 
 /** WebSockets over the real handlers of an HTTP platform: the socket itself is the recorded one. */
 export function socketDriver(platform: () => HttpPlatform, options: { plan?: PlanName } = {}) {
@@ -70,7 +74,11 @@ export function socketDriver(platform: () => HttpPlatform, options: { plan?: Pla
   async function report(connectionId: string, frame: unknown): Promise<Reply | undefined> {
     const before = posted(connectionId).length;
     const handler = onSocketFrame(sandboxLink, () => platform().deps as unknown as SandboxFrameDeps);
-    await handler(event(connectionId, typeof frame === "string" ? frame : JSON.stringify(frame)));
+    const { body } = await handler(
+      event(connectionId, typeof frame === "string" ? frame : JSON.stringify(frame), undefined, routeOf(frame)),
+    );
+    // The route's response.
+    if (body !== undefined) await sockets().post(connectionId, body);
     return lastAck(connectionId, before);
   }
 

@@ -7,7 +7,11 @@ import type { EventWriter } from "./websocket-events.ts";
 import type { WebSocketLimits } from "./websocket-limits.ts";
 
 export interface MessageRouting {
-  config: { routeSelectionExpression: string };
+  config: {
+    routeSelectionExpression: string;
+    responding?: readonly string[];
+    onFrame?: ((text: string) => void) | undefined;
+  };
   routes: Map<string, string>;
   functions: FunctionHost;
   limits: WebSocketLimits;
@@ -23,11 +27,12 @@ const maxInFlight = { ownRoute: 2, defaultRoute: 32 };
 
 /**
  * Sends each message to the function of its route, as an invocation of its own: two messages of one connection run at the same
- * time. Results are not sent back (no route responses); of a failure the client hears.
+ * time. A result goes back where the route has a response; of a failure the client hears always.
  */
 export function messageRouter(routing: MessageRouting): (connection: OpenConnection, text: string) => void {
   const { routes, functions, limits, events, connections } = routing;
   const select = routeSelector(routing.config.routeSelectionExpression);
+  const responding = new Set(routing.config.responding);
 
   function routeKeyOf(text: string): string {
     const selected = select(text);
@@ -53,21 +58,30 @@ export function messageRouter(routing: MessageRouting): (connection: OpenConnect
   async function dispatch(connection: OpenConnection, routeKey: string, text: string): Promise<void> {
     const event = events.message(connection, routeKey, text);
     const functionId = routes.get(routeKey);
-    const problem =
+    const said: Said =
       functionId === undefined
-        ? "Forbidden"
-        : problemOf(await integrate(functions, functionId, event, limits.integrationTimeoutMs));
-    if (problem === null || connections.get(connection.id) === undefined) return;
-    connections.send(connection, Buffer.from(gatewayMessage(problem, connection.id, event.requestContext.requestId)));
+        ? { problem: "Forbidden" }
+        : saidBy(await integrate(functions, functionId, event, limits.integrationTimeoutMs));
+    if (connections.get(connection.id) === undefined) return;
+    const { requestId } = event.requestContext;
+    if ("problem" in said)
+      connections.send(connection, Buffer.from(gatewayMessage(said.problem, connection.id, requestId)));
+    else if (responding.has(routeKey)) connections.send(connection, Buffer.from(said.body));
   }
 
   return (connection, text) => {
     connections.touch(connection);
+    routing.config.onFrame?.(text);
     void admit(connection, text);
   };
 }
 
-function problemOf(outcome: IntegrationOutcome): string | null {
-  if (outcome.kind === "integration_timeout") return "Endpoint request timed out";
-  return outcome.kind === "returned" && hasStatusCode(outcome.payload) ? null : "Internal server error";
+type Said = { problem: string } | { body: string };
+
+/** Of an answer without a body, users report, an empty message comes: a route with a response must always have one. */
+function saidBy(outcome: IntegrationOutcome): Said {
+  if (outcome.kind === "integration_timeout") return { problem: "Endpoint request timed out" };
+  if (outcome.kind !== "returned" || !hasStatusCode(outcome.payload)) return { problem: "Internal server error" };
+  const { body = "" } = outcome.payload;
+  return typeof body === "string" ? { body } : { problem: "Internal server error" };
 }

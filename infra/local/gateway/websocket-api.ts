@@ -20,7 +20,11 @@ export interface WebSocketApiConfig {
   routeSelectionExpression: string;
   /** Function ids by route key: `$connect`, `$disconnect`, `$default` and the values of the expression. */
   routes: Record<string, string>;
+  /** Route keys with a route response: what their function answers goes to the sender. By default none. */
+  responding?: readonly string[];
   limits?: Partial<WebSocketLimits>;
+  /** Each message before its function. */
+  onFrame?: ((text: string) => void) | undefined;
 }
 
 export interface RunningWebSocketApi extends Running {

@@ -67,7 +67,8 @@ export interface DeployedWebSocketApi {
   apiId: string;
   stage: string;
   routeSelection: string;
-  routes: DeployedRoute[];
+  /** `responds`: what its function answers goes to the sender. */
+  routes: (DeployedRoute & { responds: boolean })[];
 }
 
 /** Of the one shape that exists here: all of it goes to one function, whose answer is streamed. */

@@ -26,6 +26,14 @@ const RouteProperties = z.object({
   RouteKey: z.string(),
   Target: z.string(),
   AuthorizationType: z.string().default("NONE"),
+  RouteResponseSelectionExpression: z.literal("$default").optional(),
+});
+
+/** API Gateway knows no other. */
+const RouteResponseProperties = z.object({
+  ApiId: z.string(),
+  RouteId: z.string(),
+  RouteResponseKey: z.literal("$default"),
 });
 
 const IntegrationProperties = z.object({
@@ -38,7 +46,7 @@ const IntegrationProperties = z.object({
 /** AWS's own limits and defaults for one integration. */
 const defaultTimeoutMs = { HTTP: 30_000, WEBSOCKET: 29_000 };
 
-type Route = DeployedRoute & { payloadVersion: string };
+type Route = DeployedRoute & { payloadVersion: string; responds: boolean };
 
 export function readApis(reader: Reader): { httpApis: DeployedHttpApi[]; webSocketApis: DeployedWebSocketApi[] } {
   const httpApis: DeployedHttpApi[] = [];
@@ -49,7 +57,8 @@ export function readApis(reader: Reader): { httpApis: DeployedHttpApi[]; webSock
     const routes = routesOf(reader, apiId, defaultTimeoutMs[properties.ProtocolType]);
     const common = { id, label: reader.label(id), apiId, stage: stageOf(reader, apiId) };
     if (properties.ProtocolType === "HTTP") {
-      httpApis.push({ ...common, routes, cors: corsOf(properties.CorsConfiguration) });
+      const plain = routes.map(({ responds: _responds, ...route }) => route);
+      httpApis.push({ ...common, routes: plain, cors: corsOf(properties.CorsConfiguration) });
     } else {
       const routeSelection = properties.RouteSelectionExpression ?? "$request.body.action";
       webSocketApis.push({ ...common, routes: routes.map(withoutVersion), routeSelection });
@@ -62,6 +71,7 @@ function routesOf(reader: Reader, apiId: string, timeoutMs: number): Route[] {
   const routes = reader
     .ofType("AWS::ApiGatewayV2::Route")
     .map(({ id }) => ({ id, ...reader.read(id, RouteProperties) }));
+  const responding = respondingRoutes(reader);
   return routes
     .filter((route) => route.ApiId === apiId)
     .map((route) => {
@@ -74,12 +84,19 @@ function routesOf(reader: Reader, apiId: string, timeoutMs: number): Route[] {
         functionId: reader.find("AWS::Lambda::Function", integration.IntegrationUri),
         timeoutMs: integration.TimeoutInMillis ?? timeoutMs,
         payloadVersion: integration.PayloadFormatVersion,
+        responds: route.RouteResponseSelectionExpression !== undefined && responding.has(reader.ref(route.id)),
       };
     });
 }
 
-function withoutVersion({ routeKey, functionId, timeoutMs }: Route): DeployedRoute {
-  return { routeKey, functionId, timeoutMs };
+/** A route answers only where it has both: a response, and the expression that chooses it. */
+function respondingRoutes(reader: Reader): Set<string> {
+  const responses = reader.ofType("AWS::ApiGatewayV2::RouteResponse");
+  return new Set(responses.map(({ id }) => reader.read(id, RouteResponseProperties).RouteId));
+}
+
+function withoutVersion({ payloadVersion: _version, ...route }: Route): DeployedRoute & { responds: boolean } {
+  return route;
 }
 
 function stageOf(reader: Reader, apiId: string): string {

@@ -49,9 +49,13 @@ function isOver(container: Container): boolean {
   return container.status === "stopped" || container.status === "lost";
 }
 
-/** For frames that change nothing on the timeline: throws `conflict` once the container is over. */
-export async function requireLive(deps: Pick<LinkDeps, "table">, link: Link): Promise<void> {
-  const container = await findContainer(deps.table, link.key, link.epoch);
+/** For frames that change nothing on the timeline: throws `conflict` once the container is over. `early`: its row, where it was asked for before. */
+export async function requireLive(
+  deps: Pick<LinkDeps, "table">,
+  link: Link,
+  early?: Promise<Container | null> | null,
+): Promise<void> {
+  const container = await (early ?? findContainer(deps.table, link.key, link.epoch));
   if (!container || isOver(container)) throw new AppError("conflict", "This container was replaced");
 }
 

@@ -2,7 +2,7 @@ import type { Table } from "../../data/service.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Sockets } from "../../ports/sockets.ts";
 import type { LiveEvent } from "../../protocol/server-event.ts";
-import { deliver, subscribersOf, type Watcher } from "../connection/connection.ts";
+import { deliver, type Watcher } from "../connection/connection.ts";
 import { watchersAt } from "../connection/watchers.ts";
 import { wakePublisher, type OutboundDeps } from "../outbox/wake.ts";
 import { toEvent, toMessage, type SessionKey, type TimelineRow } from "./row.ts";
@@ -65,9 +65,14 @@ export function liveEvent(key: SessionKey, now: number, event: Live, turnId?: st
   return { v: 1, session_id: key.session_id, seq: null, at, turn_id: turnId, ...event } as LiveEvent;
 }
 
-/** Tells the watchers something that is on no timeline. */
-export async function announceLive(deps: AnnounceDeps, key: SessionKey, event: Live, turnId?: string): Promise<void> {
-  const watchers = await subscribersOf(deps, key);
+/** Tells the watchers something that is on no timeline. `watchVersion`: as for `announce`. */
+export async function announceLive(
+  deps: AnnounceDeps,
+  key: SessionKey,
+  event: Live,
+  { turnId, watchVersion }: { turnId?: string | undefined; watchVersion?: number | undefined } = {},
+): Promise<void> {
+  const watchers = await watchersAt(deps, key, watchVersion);
   const message = JSON.stringify(liveEvent(key, deps.clock.now(), event, turnId));
   await deliver(deps, key, watchers, [message]);
 }

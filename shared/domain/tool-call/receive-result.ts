@@ -50,15 +50,16 @@ async function callFor(
 
 /**
  * T4: counts only for a call that is pending in this session and epoch, with its nonce, and only once. Throws `conflict`
- * for any other: the sandbox drops it.
+ * for any other: the sandbox drops it. `early`: the conversation, where it was asked for before.
  */
 export async function receiveResult(
   deps: LinkDeps & { objects: Pick<Objects, "head"> },
   link: Link,
   result: SandboxResult,
+  early?: Promise<Conversation | null>,
 ): Promise<void> {
   await checkResult(deps, link, result);
-  const conversation = await readConversation(deps.table, link.key);
+  const conversation = await (early ?? readConversation(deps.table, link.key));
   const call = conversation && (await callFor(deps, conversation, link, result));
   if (!conversation || !call) throw new AppError("conflict", "This call takes no result");
   const { nonce, ...rest } = result;

@@ -8,6 +8,7 @@ export const allowAll: Caller = { roleId: "TestRole", allows: () => true };
 export interface SocketApiOptions {
   handlers?: Record<string, Handler>;
   routes?: Record<string, string>;
+  responding?: WebSocketApiConfig["responding"];
   limits?: WebSocketApiConfig["limits"];
   authenticate?: Authenticate;
   clock?: { now(): number };
@@ -27,7 +28,8 @@ export function socketApis() {
     async stopAll(): Promise<void> {
       for (const stop of stops.splice(0)) await stop();
     },
-    async start({ handlers, routes = allRoutes, limits, authenticate = () => allowAll, clock }: SocketApiOptions = {}) {
+    async start(options: SocketApiOptions = {}) {
+      const { handlers, routes = allRoutes, responding = [], limits, authenticate = () => allowAll, clock } = options;
       const functions = fakeFunctions({ Connect: ok, Disconnect: ok, Frames: ok, Sandbox: ok, ...handlers });
       const config = {
         apiId: "ws123",
@@ -35,6 +37,7 @@ export function socketApis() {
         port: 0,
         routeSelectionExpression: "$request.body.type",
         routes,
+        responding,
         limits,
       };
       const api = await startWebSocketApi(config, functions, authenticate, clock);

@@ -125,6 +125,18 @@ test("the status of a result is not sent back", async () => {
   expect(JSON.parse(await client.next())).toMatchObject({ message: "Internal server error" });
 });
 
+test("of a route with a response the body goes back as it is, whatever the status; one that is no text is a failure", async () => {
+  const answers = [{ body: `{"a":1}` }, { statusCode: 500, body: "no" }, {}, { body: { a: 1 } }];
+  const next = () => returned({ statusCode: 200, ...answers.shift() });
+  const api = await apis.start({ handlers: { Sandbox: next, Frames: ok }, responding: ["sandbox.hello"] });
+  const client = await api.connect();
+  const answerTo = (message: string) => (client.socket.send(message), client.next());
+  client.socket.send("{}");
+  const hello = `{"type":"sandbox.hello"}`;
+  expect([await answerTo(hello), await answerTo(hello), await answerTo(hello)]).toEqual([`{"a":1}`, "no", ""]);
+  expect(JSON.parse(await answerTo(hello))).toMatchObject({ message: "Internal server error" });
+});
+
 describe("sizes", () => {
   async function closing(
     send: (client: Awaited<ReturnType<Awaited<ReturnType<typeof apis.start>>["connect"]>>) => void,

@@ -13,6 +13,7 @@ import {
 } from "@aws-sdk/lib-dynamodb";
 import { platformTable } from "../../../infra/local/tables/server.ts";
 import { AwsClient } from "../../../shared/adapters/aws/aws-client.ts";
+import { readTogether } from "../../../shared/adapters/aws/read-together.ts";
 import { tableClient } from "../../../shared/adapters/aws/table-client.ts";
 import { randomIds } from "../../../shared/adapters/random-ids.ts";
 import { systemClock } from "../../../shared/adapters/system-clock.ts";
@@ -111,6 +112,15 @@ export function functionsClientContract(subject: Subject): void {
     );
     expect(found.Responses).toEqual({ [TableName]: [Item] });
     expect(found.UnprocessedKeys).toEqual({});
+  });
+
+  test("rows that are read at once come in one batch, as each would alone", async () => {
+    const together = readTogether(client);
+    const row = { ...keyOf("at once", "1"), ...everyKind };
+    await put(row);
+    const get = (sk: string) => new GetCommand({ TableName, Key: keyOf("at once", sk), ConsistentRead: true });
+    const [found, none] = await Promise.all([together.send(get("1")), together.send(get("2"))]);
+    expect([found.Item, none.Item]).toEqual([row, undefined]);
   });
 
   test("names a failed condition, and the reasons of a cancelled transaction", async () => {

@@ -142,7 +142,8 @@ test("an urgent prompt whose turn ends meanwhile: the one that began stays, the 
   await working;
 });
 
-test("calls that reach the sandbox behind their cancellation are cancelled again", async () => {
+/** A worker whose call `t2` is on its way to the sandbox while its turn is stopped, and ended by another worker. */
+async function stopBeforeRun(meanwhile: (key: Key, connectionId: string) => Promise<void> = async () => undefined) {
   engine = await startEngine(scriptedModel([() => calls({ id: "t1" }), () => calls({ id: "t2" })]));
   const key = await engine.session();
   await ask(key, "Build it");
@@ -155,13 +156,28 @@ test("calls that reach the sandbox behind their cancellation are cancelled again
     if (isFirst && message.includes('"tool.run"') && message.includes('"t2"')) {
       isFirst = false;
       await stop(key);
-      // The worker that ends the turn is quicker too.
       await engine.work();
+      await meanwhile(key, connectionId);
     }
     return post(connectionId, message);
   };
   await engine.work();
-  const commands = (engine.sockets.posted.get(link.connectionId) ?? []) as { type: string; call_id?: string }[];
-  const ofCall = commands.filter(({ call_id }) => call_id === "t2").map(({ type }) => type);
-  expect(ofCall).toEqual(["tool.cancel", "tool.cancel", "tool.run", "tool.cancel"]);
+  return (connectionId: string) =>
+    ((engine.sockets.posted.get(connectionId) ?? []) as { type: string; call_id?: string }[])
+      .filter(({ call_id }) => call_id === "t2")
+      .map(({ type }) => type);
+}
+
+test("a call behind its cancellation on the same link: the sandbox knows that it must not run", async () => {
+  const sentTo = await stopBeforeRun();
+  // That it then does not run: `test/integration/sandbox/tools.test.ts`.
+  expect(sentTo("link-1")).toEqual(["tool.cancel", "tool.cancel", "tool.run"]);
+});
+
+test("a call whose cancellation was lost with the link before is cancelled again on the new one", async () => {
+  const sentTo = await stopBeforeRun(async (key, connectionId) => {
+    engine.sockets.fate.set(connectionId, "gone");
+    await linkUp(key, "anew");
+  });
+  expect(sentTo("anew")).toEqual(["tool.run", "tool.cancel"]);
 });

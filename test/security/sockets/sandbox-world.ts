@@ -12,6 +12,7 @@ import type { ModelRequest } from "../../../shared/ports/model.ts";
 import type { SandboxFrameType } from "../../../shared/protocol/sandbox-frame.ts";
 import { calls, says, startEngine, type Engine } from "../../support/engine.ts";
 import { fixedSecret, scriptedModel } from "../../support/fakes.ts";
+import { routeOf } from "../../support/socket-driver.ts";
 import { turnDriver, type RunCommand } from "../../support/turn-driver.ts";
 
 const secretBox = gcmSecretBox(fixedSecret("secrets-of-the-tests"));
@@ -121,9 +122,11 @@ export function sandboxWorld(engine: () => Engine) {
   /** A frame to the function that API Gateway chooses by its type, or to the other one; its answer. */
   async function send(connectionId: string, frame: unknown, via: "sandbox" | "client" = "sandbox") {
     const before = postedTo(connectionId).length;
-    const event = { requestContext: { connectionId }, body: JSON.stringify(frame) };
+    const routeKey = via === "sandbox" ? routeOf(frame) : "$default";
+    const event = { requestContext: { connectionId, routeKey }, body: JSON.stringify(frame) };
     const handler = via === "sandbox" ? onSocketFrame(sandboxLink, deps) : onSocketFrame(clientLink, deps);
-    await handler(event as APIGatewayProxyWebsocketEventV2);
+    const { body } = await handler(event as APIGatewayProxyWebsocketEventV2);
+    if (body !== undefined) await engine().sockets.post(connectionId, body);
     return postedTo(connectionId)
       .slice(before)
       .find(({ type }) => type === "ack");

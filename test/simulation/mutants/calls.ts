@@ -68,8 +68,8 @@ export const callMutants: Mutant[] = [
   {
     id: "calls-are-not-sent",
     file: "shared/agent/commit.ts",
-    find: "  await handOut(deps, step, calls, container);\n",
-    replace: "",
+    find: "  if (!(await handOut(deps, step, calls, container))) await",
+    replace: "  await",
     why: "only the watchdog sends a call",
     expect: "caught",
   },

@@ -8,9 +8,9 @@ interface Handled {
   afterwards?: () => Promise<void>;
 }
 
-/** What the kit does with a frame that it has checked: the frame's own handler, its answer, and what follows. */
-export async function serve<Frame extends { type: string }, Deps extends { sockets: Sockets }>(
-  link: Link<Frame, Deps>,
+/** What the kit does with a frame that it has checked: what is read early, the frame's own handler, its answer, and what follows. */
+export async function serve<Frame extends { type: string }, Deps extends { sockets: Sockets }, Early>(
+  link: Link<Frame, Deps, Early>,
   deps: Deps,
   connection: Connection,
   frame: Frame,
@@ -19,11 +19,17 @@ export async function serve<Frame extends { type: string }, Deps extends { socke
     deps: Deps,
     frame: Frame,
     connection: Connection,
+    early: Early | null,
   ) => Promise<Handled>;
   let handled: Handled | null = null;
   let answer: Record<string, unknown>;
   try {
-    handled = await handle(deps, frame, connection);
+    handled = await handle(
+      deps,
+      frame,
+      connection,
+      link.readEarly?.(deps, connection.connection_id, frame.type) ?? null,
+    );
     answer = { result: handled.result };
   } catch (error) {
     const code = error instanceof AppError ? error.code : "internal";

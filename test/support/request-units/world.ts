@@ -6,6 +6,7 @@ import { sandboxLink, type SandboxFrameDeps } from "../../../functions/websocket
 import { lookAtSession } from "../../../shared/agent/look.ts";
 import type { StepDeps } from "../../../shared/agent/step-deps.ts";
 import { lookEveryMs } from "../../../shared/agent/stream-answer.ts";
+import { readTogether } from "../../../shared/adapters/aws/read-together.ts";
 import { dynamoConnectionDoor } from "../../../shared/adapters/connection-door.ts";
 import { limitsOf, plansOf } from "../../../shared/config/plans.ts";
 import type { PlanName } from "../../../shared/ports/plans.ts";
@@ -23,8 +24,8 @@ type Named<T> = T extends { type: string } ? Omit<T, "request_id" | "frame_id"> 
 const console_ = "https://console.example.test";
 /** So long it is from one call to the next: what is written anew differs from what was there. */
 const betweenCallsMs = 500;
-const eventOf = (connectionId: string, body?: unknown, headers?: Record<string, string>) => ({
-  requestContext: { connectionId },
+const eventOf = (connectionId: string, body?: { type: string }, headers?: Record<string, string>) => ({
+  requestContext: { connectionId, routeKey: body?.type },
   headers,
   body: body === undefined ? undefined : JSON.stringify(body),
 });
@@ -35,6 +36,7 @@ export async function startWorld(model: Model, plan: PlanName) {
   const meter = meterOf(platform.client);
   const { deps, clock } = platform;
   const [sockets, queue, objects] = [recordedSockets(), recordedQueue(), memoryObjects()];
+  deps.table = { ...deps.table, client: readTogether(deps.table.client) };
   Object.assign(deps, { sockets, queue, objects, log: silentLog, plans: plansOf({ DEFAULT_PLAN: plan }) });
   const step: StepDeps = {
     ...deps,
@@ -104,7 +106,9 @@ export async function startWorld(model: Model, plan: PlanName) {
     async report(connectionId: string, frame: Named<SandboxFrame>): Promise<void> {
       clock.advance(betweenCallsMs);
       const framed = { ...frame, frame_id: `f${(frames += 1)}` };
-      await sandboxFrames(eventOf(connectionId, framed) as unknown as APIGatewayProxyWebsocketEventV2);
+      const answer = await sandboxFrames(eventOf(connectionId, framed) as unknown as APIGatewayProxyWebsocketEventV2);
+      // The route's response: it costs what a post does.
+      if (answer.body !== undefined) await sockets.post(connectionId, answer.body);
       answered(connectionId, frame.type);
     },
 

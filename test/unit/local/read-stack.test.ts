@@ -195,6 +195,19 @@ describe("triggers", () => {
       },
     });
     const functionArn = { "Fn::GetAtt": ["Worker12345678", "Arn"] };
+    const route = (routeKey: string, selection?: string) => ({
+      Type: "AWS::ApiGatewayV2::Route",
+      Properties: {
+        ApiId: { Ref: "Api" },
+        RouteKey: routeKey,
+        Target: { "Fn::Join": ["", ["integrations/", { Ref: "Integration" }]] },
+        ...(selection && { RouteResponseSelectionExpression: selection }),
+      },
+    });
+    const response = (to: string) => ({
+      Type: "AWS::ApiGatewayV2::RouteResponse",
+      Properties: { ApiId: { Ref: "Api" }, RouteId: { Ref: to }, RouteResponseKey: "$default" },
+    });
     const stack = stackOf({
       Api: api("WEBSOCKET"),
       Stage: { Type: "AWS::ApiGatewayV2::Stage", Properties: { ApiId: { Ref: "Api" }, StageName: "v1" } },
@@ -204,20 +217,25 @@ describe("triggers", () => {
           ["arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/", functionArn, "/invocations"],
         ],
       }),
-      Route: {
-        Type: "AWS::ApiGatewayV2::Route",
-        Properties: {
-          ApiId: { Ref: "Api" },
-          RouteKey: "$connect",
-          Target: { "Fn::Join": ["", ["integrations/", { Ref: "Integration" }]] },
-        },
-      },
+      Route: route("$connect"),
+      Answered: route("a", "$default"),
+      Response: response("Answered"),
+      // Either alone does nothing.
+      Unchosen: route("b"),
+      Other: response("Unchosen"),
+      Unanswered: route("c", "$default"),
     });
+    const to = { functionId: "Worker12345678", timeoutMs: 5000 };
     expect(stack.webSocketApis).toEqual([
       expect.objectContaining({
         apiId: "api",
         stage: "v1",
-        routes: [{ routeKey: "$connect", functionId: "Worker12345678", timeoutMs: 5000 }],
+        routes: [
+          { routeKey: "$connect", ...to, responds: false },
+          { routeKey: "a", ...to, responds: true },
+          { routeKey: "b", ...to, responds: false },
+          { routeKey: "c", ...to, responds: false },
+        ],
       }),
     ]);
   });
