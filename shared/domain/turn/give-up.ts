@@ -1,7 +1,7 @@
 import type { Conversation } from "../conversation/conversation.ts";
 import { announce } from "../timeline/announce.ts";
 import type { SessionKey } from "../timeline/row.ts";
-import { stopChildrenOf } from "./interrupt.ts";
+import { cancelCalls, idsOf, stopChildrenOf } from "./interrupt.ts";
 import { transitionWithCalls } from "./open-calls.ts";
 import { abandonTurn, type TurnEnding } from "./turn.decisions.ts";
 import { wake, wakeParent, type TurnDeps } from "./turn.ts";
@@ -24,6 +24,8 @@ export async function giveUpTurn(
   await announce(deps, key, outcome.rows);
   if (outcome.conversation.phase === "model") await wake(deps, key);
   await wakeParent(deps, outcome.conversation, outcome.rows);
-  await stopChildrenOf(deps, key, outcome.result.answersCalls ? open : []);
+  const over = outcome.result.answersCalls ? open : [];
+  await cancelCalls(deps, key, idsOf(over));
+  await stopChildrenOf(deps, key, over);
   return true;
 }

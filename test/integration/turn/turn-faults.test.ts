@@ -270,6 +270,19 @@ test("a dead letter while the worker that died still counts: the sweeper has the
   expect(await readConversation(engine.deps.table, key)).toMatchObject({ phase: "none", head: expect.any(Number) });
 });
 
+test("a turn that is given up while its calls run: the sandbox is told to stop them", async () => {
+  engine = await startEngine(scriptedModel([() => calls({ id: "t1" }, { id: "t2" })]));
+  const key = await engine.session();
+  await ask(key, "Build it");
+  await engine.work();
+  const link = await linkUp(key);
+  await answerCall(link);
+  await failSession(engine.deps, { ...key, hops: 0 });
+  expect(sentTo(link, "tool.cancel").map(({ call_id }) => call_id)).toEqual(["t2"]);
+  await failSession(engine.deps, { ...key, hops: 0 });
+  expect(sentTo(link, "tool.cancel")).toHaveLength(1);
+});
+
 test("a link that was replaced while the model spoke: the calls reach the new one", async () => {
   let reconnect: () => Promise<void> = async () => undefined;
   const slow = async function* (): AsyncIterable<ModelEvent> {

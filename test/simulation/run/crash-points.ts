@@ -32,9 +32,10 @@ export const crashPoints: Readonly<Record<string, number>> = {
   "events/table.get:conversation": 0.12,
   "events/table.query:gsi5:container": 0.21,
   "events/table.query:subscription": 0.091,
-  "events/table.query:toolCall": 0.001,
+  "events/table.query:toolCall": 0.002,
   "events/table.transact:container.lost": 0.1,
-  "events/table.transact:turn.ended": 0.001,
+  "events/table.transact:tool.completed": 0.001,
+  "events/table.transact:turn.ended": 0.003,
   "sandbox/objects.head": 1.1,
   "sandbox/queue.send": 0.57,
   "sandbox/sockets.post:ack": 1.6,
@@ -112,8 +113,6 @@ export const crashPoints: Readonly<Record<string, number>> = {
 
 /** Some schedules pass these too, but a run of thousands may not: nobody asks for crashes there. */
 export const rarePoints: readonly string[] = [
-  // A turn whose wake-up failed again and again is given up with calls open: one in 7,700, since little can fail after their commit.
-  "events/table.transact:tool.completed",
   // A task that no row names yet has ended: one in 200 schedules, or none.
   "events/table.query:gsi1:container",
   // An operation is given up with nothing on the log to say so, and its request forgotten: one in 1,500.

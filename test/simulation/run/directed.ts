@@ -216,6 +216,11 @@ const directed: readonly Direct[] = [
     scenario: sceneOf(prompts([1, "1"], [1, ""])),
     bias: { io: [{ point: "worker/model.begin", chance: 0.9, kind: "crash_before" }], world: {}, most: 7 },
   }),
+  // A message is given up while calls run that never end.
+  (random) => ({
+    scenario: sceneOf(prompts([1, random.pick(["1", "2", "1,1"])])),
+    bias: { io: [], world: { dead_letter: 0.5, tool_hangs: 0.9 }, most: 4 },
+  }),
   // A person breaks off what the model refuses for good just then.
   (random) => ({
     scenario: sceneOf([...prompts([1, random.pick(["", "1"])], [1, ""]), interrupt(random.between(1, 400))]),
