@@ -1,4 +1,4 @@
-import { tableKeys } from "../../../shared/data/table.ts";
+import { indexAttributes, tableKeys } from "../../../shared/data/table.ts";
 import { condition, type Item } from "./expressions.ts";
 import { bindingsOf, type QueryRequest } from "./requests.ts";
 
@@ -19,6 +19,15 @@ function candidates(request: QueryRequest, itemsOf: (pk: string | null) => Itera
   return itemsOf(isTable ? String(values[value]) : null);
 }
 
+/** What the index holds of an item. */
+function shownBy(request: QueryRequest): (item: Item) => Item {
+  const held = request.IndexName && indexAttributes[request.IndexName];
+  if (!held) return (item) => item;
+  const { partitionKey: hash, sortKey: range } = keysOf(request);
+  const names = new Set<string>([partitionKey, sortKey, hash, range, ...held]);
+  return (item) => Object.fromEntries(Object.entries(item).filter(([name]) => names.has(name)));
+}
+
 export function runQuery(request: QueryRequest, itemsOf: (pk: string | null) => Iterable<Item>) {
   const bindings = bindingsOf(request);
   const { partitionKey: hash, sortKey: range } = keysOf(request);
@@ -32,7 +41,7 @@ export function runQuery(request: QueryRequest, itemsOf: (pk: string | null) => 
   const start = request.ExclusiveStartKey;
   const from = start ? found.findIndex((item) => sign * order(item, start, range) > 0) : 0;
   const left = from < 0 ? [] : found.slice(from);
-  const read = left.slice(0, request.Limit);
+  const read = left.slice(0, request.Limit).map(shownBy(request));
   const filter = request.FilterExpression ? condition(request.FilterExpression) : null;
   const kept = filter ? read.filter((item) => filter(item, bindings)) : read;
   const last = read.length < left.length || read.length === request.Limit ? read.at(-1) : undefined;

@@ -43,7 +43,8 @@ export interface SupervisorOptions {
 const renewTimeoutMs = 20_000;
 const lastWordsMs = 3000;
 const toolboxWaitMs = 30_000;
-const lastCheckpointMs = 100_000; // Of the 120 s that a task has to stop in.
+/** Of the 120 s that a task has to stop in. */
+const lastCheckpointMs = 100_000;
 /** Idle, it costs only money to stay: so often it tries again after the idle time before it goes without. */
 const maxIdleStays = 6;
 
