@@ -108,6 +108,10 @@ export function queueUpdated(queue: QueuedTurn[], cancelled: string[] = []): Eve
   return { kind: "event", type: "queue.updated", data };
 }
 
+/** Who asked for an interrupt was told that the turn will end so. */
+const promisedEnding = ({ interrupt_at }: Conversation, ending: TurnEnding) =>
+  interrupt_at === undefined ? ending : interrupted;
+
 /** The turn has its answer (or its failure): wait for the checkpoint where there is a workspace to keep. */
 export function finish(
   conversation: Conversation,
@@ -115,8 +119,7 @@ export function finish(
   hasWorkspace: boolean,
   now: number,
 ): Transition<null> {
-  // Who asked for the interrupt was told that it will end so.
-  const actual = conversation.interrupt_at === undefined ? ending : interrupted;
+  const actual = promisedEnding(conversation, ending);
   if (!hasWorkspace) return endTurn(conversation, actual, { checkpoint: null, pending: false }, now);
   const deadline_at = now + checkpointWaitMs;
   return {
@@ -151,7 +154,10 @@ export function abandonTurn(
     return { rows: [], change: {}, result: { wasRunning: false, answersCalls: false } };
   const answered = phase === "tools" ? completeCalls(conversation, turn_id, open, now) : null;
   if (phase === "tools" && !answered?.result.last) return null;
-  const end = endTurn(conversation, ending, { checkpoint: null, pending: false }, now);
+  // Once its checkpoint is waited for, a turn has its answer.
+  const pending = phase === "checkpoint";
+  const actual = pending ? endingOf(conversation) : promisedEnding(conversation, ending);
+  const end = endTurn(conversation, actual, { checkpoint: null, pending }, now);
   return {
     rows: [...(answered?.rows ?? []), ...end.rows],
     change: { ...answered?.change, ...end.change },

@@ -7,6 +7,7 @@ import { recordPush } from "../../../shared/domain/checkpoint/report.ts";
 import { readConversation } from "../../../shared/domain/conversation/conversation.ts";
 import { receiveResult } from "../../../shared/domain/tool-call/receive-result.ts";
 import { failSession } from "../../../shared/domain/turn/fail-session.ts";
+import { interrupt } from "../../../shared/domain/turn/interrupt.ts";
 import { leaseMs } from "../../../shared/domain/turn/step.decisions.ts";
 import { sweep } from "../../../shared/domain/turn/sweep.ts";
 import { spentOfSession } from "../../../shared/domain/usage/usage.ts";
@@ -281,6 +282,30 @@ test("a turn that is given up while its calls run: the sandbox is told to stop t
   expect(sentTo(link, "tool.cancel").map(({ call_id }) => call_id)).toEqual(["t2"]);
   await failSession(engine.deps, { ...key, hops: 0 });
   expect(sentTo(link, "tool.cancel")).toHaveLength(1);
+});
+
+test("a turn that is given up after its interrupt was asked for ends as interrupted", async () => {
+  const stops = (): Iterable<ModelEvent> => {
+    throw new Error("killed");
+  };
+  engine = await startEngine(scriptedModel([stops]));
+  const key = await engine.session();
+  const { turn_id } = await ask(key, "Build it");
+  await expect(engine.work()).rejects.toThrow("killed");
+  const answer = await interrupt(engine.deps, key, { user_id: key.user_id, request_id: "stop" });
+  expect(answer).toEqual({ turn_id, state: "interrupting" });
+  engine.clock.advance(leaseMs + 1);
+  await failSession(engine.deps, { ...key, hops: 0 });
+  expect((await engine.log(key)).at(-1)).toMatchObject({ data: { reason: "interrupted", error: null } });
+});
+
+test("a turn that is given up while its checkpoint is waited for has its answer all the same", async () => {
+  const { key, turn_id, link } = await untilCheckpoint();
+  await failSession(engine.deps, { ...key, hops: 0 });
+  const ended = { turn_id, data: { reason: "completed", error: null, checkpoint_pending: true } };
+  expect((await engine.log(key)).at(-1)).toMatchObject(ended);
+  await report(link, turn_id, "a".repeat(40), "none");
+  expect((await engine.log(key)).at(-1)).toMatchObject({ kind: "checkpoint", turn_id });
 });
 
 test("a link that was replaced while the model spoke: the calls reach the new one", async () => {

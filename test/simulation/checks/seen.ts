@@ -82,7 +82,8 @@ const skewMs = 4000;
 function asHeard(event: string): string {
   const [type, data] = JSON.parse(event) as [string, Record<string, unknown>];
   if (type !== "checkpoint.created") return event;
-  return JSON.stringify([type, { ...data, branch: null, push_status: null, push_error: null }]);
+  const { branch: _branch, push_status: _status, push_error: _error, ...made } = data;
+  return JSON.stringify([type, made]);
 }
 
 /** Who watched, and then asked for the rest, has the log. */

@@ -36,7 +36,7 @@ function replaceLongest(known: Passed[], passed: Passed): void {
 }
 
 /** A point that so many schedules aimed at for each crash is one that the aim misses. */
-const triesFor = 3;
+const triesFor = 6;
 
 /**
  * Where too few processes died so far, and which schedules pass there. What it says next depends on the schedules before

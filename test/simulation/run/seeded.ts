@@ -20,6 +20,15 @@ const directedShare = 0.14;
 /** Of an I/O to fail: where there are fewer of them, each is likelier to. */
 const probabilities = [0, 0.004, 0.01, 0.03];
 const probabilitiesOfSmall = [0, 0.012, 0.03, 0.09];
+/** Of the small ones, so many are in one of these worlds: places that are seldom passed in others. */
+const oddShare = 0.1;
+const oddWorlds: readonly Bias["world"][] = [
+  { dead_letter: 0.6, tool_hangs: 0.5 },
+  { cut_link: 0.6, drop: 0.2 },
+  { push_fails: 1, delay: 0.1 },
+  { forge: 1 },
+  { double: 0.3, forge: 1 },
+];
 
 const crashChances = new Map(
   Object.entries(crashPoints).map(([point, visits]) => [point, Math.min(mostLikely, (2 * wantedAtPoint) / visits)]),
@@ -33,7 +42,11 @@ interface Drawn {
 
 function drawScenario(random: Random, draws: Random): Drawn {
   const kind = random.next();
-  if (kind < smallShare) return { scenario: smallScenario(draws), bias: noBias, probabilities: probabilitiesOfSmall };
+  if (kind < smallShare) {
+    const scenario = smallScenario(draws);
+    const bias = draws.chance(oddShare) ? { io: [], world: draws.pick(oddWorlds), most: 8 } : noBias;
+    return { scenario, bias, probabilities: probabilitiesOfSmall };
+  }
   if (kind < smallShare + directedShare) return { ...drawDirected(draws), probabilities };
   return { scenario: randomScenario(draws), bias: noBias, probabilities };
 }

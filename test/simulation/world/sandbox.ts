@@ -254,7 +254,7 @@ export class Sandbox implements Peer {
 
   /** It knows a call's id and name, and not its nonce. */
   private forge(call_id: string): void {
-    const nonce = this.world.kernel.random.pick(["made up", "made up.bash"]);
+    const nonce = this.world.kernel.random.pick(["made up", "made up", "made up.bash"]);
     const made = { is_error: false, output: forgedOutput, output_bytes: forgedOutput.length };
     const rest = { object_key: null, duration_ms: 1 };
     this.sendDurable({ type: "sandbox.tool_completed", call_id, nonce, ...made, ...rest });
