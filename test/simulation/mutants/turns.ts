@@ -90,9 +90,17 @@ export const turnMutants: Mutant[] = [
   {
     id: "interrupt-is-forgotten",
     file: moves,
-    find: "  const actual = conversation.interrupt_at === undefined ? ending : interrupted;",
-    replace: "  const actual = ending;",
+    find: "  interrupt_at === undefined ? ending : interrupted;",
+    replace: "  interrupt_at === undefined ? ending : ending;",
     why: "who was told that the turn ends as interrupted sees another end",
+    expect: "caught",
+  },
+  {
+    id: "given-up-turn-forgets-its-answer",
+    file: moves,
+    find: "  const actual = pending ? endingOf(conversation) : promisedEnding(conversation, ending);",
+    replace: "  const actual = promisedEnding(conversation, ending);",
+    why: "a turn that only waits for its checkpoint is told as failed, or not as interrupted",
     expect: "caught",
   },
   {
