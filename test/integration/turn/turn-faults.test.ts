@@ -304,7 +304,7 @@ test("a turn that is given up while its checkpoint is waited for has its answer 
   await failSession(engine.deps, { ...key, hops: 0 });
   const ended = { turn_id, data: { reason: "completed", error: null, checkpoint_pending: true } };
   expect((await engine.log(key)).at(-1)).toMatchObject(ended);
-  await report(link, turn_id, "a".repeat(40), "none");
+  await report(link, turn_id, "a".repeat(40), "pushed");
   expect((await engine.log(key)).at(-1)).toMatchObject({ kind: "checkpoint", turn_id });
 });
 
